@@ -35,14 +35,12 @@ def key_list(secret: SecretKey | None) -> tuple[bytes, ...]:
 
     :raises SessionError: there is no key, or one of them is empty.
     """
-    if isinstance(secret, str | bytes):
-        keys = (as_bytes(secret),)
-    elif isinstance(secret, list | tuple):
-        keys = tuple(as_bytes(key) for key in secret)
-    elif secret is None:
-        keys = ()
-    else:
-        raise TypeError(f"secret key must be str, bytes or a list, not {secret!r:.80}")
+    if secret is None or isinstance(secret, str | bytes):
+        secret = [secret or b""]
+    if not isinstance(secret, list | tuple):
+        kind = type(secret).__name__
+        raise TypeError(f"secret key must be str, bytes or a list of them, not {kind}")
+    keys = tuple(as_bytes(key) for key in secret)
     if not keys or not all(keys):
         raise SessionError("poor_SecretKey is not set!")
     return keys
@@ -93,10 +91,10 @@ def check_token(
     keys = key_list(secret)
     if len(token) == NONCE_LENGTH:
         return _check_nonce(token, keys, client, timeout)
-    ends = (0,)
+    ends = [0]
     if timeout:
         aligned = _aligned(timeout)
-        ends = (aligned + timeout, aligned + 2 * timeout)
+        ends = [aligned + timeout, aligned + 2 * timeout]
     # SECURITY: constant-time, and every candidate is compared (D77).
     good = [
         compare_digest(token, _token(key, client, end)) for key in keys for end in ends
