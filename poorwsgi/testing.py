@@ -703,8 +703,7 @@ class LiveServer:
         self.host = "127.0.0.1"
         self.port = free_port(self.host)
         self.timeout = timeout
-        names = {"host": self.host, "port": self.port, "address": self.address}
-        self.command = [argument.format(**names) for argument in command]
+        self.command = [self._filled_in(argument) for argument in command]
         self._cwd = cwd
         self._env = {**os.environ, **(env or {})}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
@@ -781,6 +780,12 @@ class LiveServer:
         self.log  # noqa: B018 - keeps the text
         self._log.close()
         return status
+
+    def _filled_in(self, argument: str) -> str:
+        """Replace the names; other braces may be part of a program."""
+        argument = argument.replace("{address}", self.address)
+        argument = argument.replace("{host}", self.host)
+        return argument.replace("{port}", str(self.port))
 
     def _is_open(self) -> bool:
         with socket.socket() as probe:
