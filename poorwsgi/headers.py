@@ -479,18 +479,24 @@ def time_to_http(value: float | None = None) -> str:
     'Thu, 01 Jan 1970 00:00:00 GMT'
     """
     year, month, day, hour, minute, second, weekday, _, _ = gmtime(value)
-    return (
-        f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04}"
-        f" {hour:02}:{minute:02}:{second:02} GMT"
+    # PERF: % is faster here than an f-string with six format specifications.
+    return "%s, %02d %s %04d %02d:%02d:%02d GMT" % (  # noqa: UP031
+        _DAYS[weekday],
+        day,
+        _MONTHS[month - 1],
+        year,
+        hour,
+        minute,
+        second,
     )
 
 
 def datetime_to_http(value: datetime) -> str:
     """Return the HTTP date; a *value* without a time zone is taken as UTC."""
-    moment = value.utctimetuple()
+    year, month, day, hour, minute, second, weekday, _, _ = value.utctimetuple()
     return (
-        f"{_DAYS[moment[6]]}, {moment[2]:02} {_MONTHS[moment[1] - 1]} {moment[0]:04}"
-        f" {moment[3]:02}:{moment[4]:02}:{moment[5]:02} GMT"
+        f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04}"
+        f" {hour:02}:{minute:02}:{second:02} GMT"
     )
 
 
