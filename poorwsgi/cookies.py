@@ -54,6 +54,11 @@ class RequestCookies(SimpleCookie):
         except KeyError:
             return default
 
+    def value_of(self, key: str) -> str:
+        """Return the value of a cookie as `Morsel.value` has it, or an empty text."""
+        value = dict.get(self, key, "")
+        return _decode(value.strip(" \t")) if isinstance(value, str) else value.value
+
     def setdefault(self, key: str, default: Any = None) -> Any:
         """Return the morsel of *key*; set it to *default* if there is none."""
         if key not in self:
@@ -137,18 +142,19 @@ def _plain_pairs(header: str) -> dict[str, str] | None:
 
 def _morsel(name: str, coded: str) -> Morsel[str]:
     coded = coded.strip(" \t")
-    value = coded
-    if value[:1] == '"' and value[-1:] == '"' and len(value) > 1:
-        value = _ESCAPE.sub(_unescape, value[1:-1])
-    if not value.isascii():
-        value = _from_utf8(value)
     # PERF: Morsel() and set() check name and attributes one by one; the name
     # matched the pattern above and attributes come in no Cookie header.
     morsel: Morsel[str] = Morsel.__new__(Morsel)
     dict.update(morsel, _NO_ATTRIBUTES)
-    state = {"key": name, "value": value, "coded_value": coded}
+    state = {"key": name, "value": _decode(coded), "coded_value": coded}
     morsel.__setstate__(state)  # type: ignore[attr-defined]
     return morsel
+
+
+def _decode(value: str) -> str:
+    if value[:1] == '"' and value[-1:] == '"' and len(value) > 1:
+        value = _ESCAPE.sub(_unescape, value[1:-1])
+    return value if value.isascii() else _from_utf8(value)
 
 
 def _unescape(match: re.Match[str]) -> str:
@@ -203,7 +209,7 @@ def render_cookie(
 
     :raises ValueError: a browser would refuse the cookie, or read another one.
     """
-    attributes = _checked_attributes(
+    attributes = static_attributes(
         name, max_age, domain, path, secure, http_only, same_site, partitioned
     )
     if expires is not None:
@@ -214,7 +220,7 @@ def render_cookie(
 # PERF: an application sets few different cookies, so what does not change with
 # the moment is checked and rendered once. Names and attributes are its own.
 @lru_cache(maxsize=64)
-def _checked_attributes(
+def static_attributes(
     name: str,
     max_age: int | None,
     domain: str | None,
@@ -224,6 +230,7 @@ def _checked_attributes(
     same_site: SameSite,
     partitioned: bool,
 ) -> str:
+    """Return what `render_attributes` does, after `check_cookie`."""
     check_cookie(
         name,
         domain=domain,

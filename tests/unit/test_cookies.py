@@ -66,6 +66,8 @@ HEADERS = [
 @pytest.mark.parametrize(("header", "expected"), HEADERS)
 def test_cookie_header(header, expected):
     assert values(header) == expected
+    cookies = parse_cookies(header)
+    assert {name: cookies.value_of(name) for name in cookies} == expected
 
 
 NAMES = st.text("abcXYZ019!#%&'*+-.^_`|~", min_size=1, max_size=6).filter(
@@ -181,6 +183,7 @@ class TestRequestCookies:
         assert cookies.get("x") is None
         assert cookies.get("x", 5) == 5
         assert cookies.pop("x", 5) == 5
+        assert cookies.value_of("x") == ""
         with pytest.raises(KeyError):
             cookies["x"]
         with pytest.raises(KeyError):
