@@ -1,0 +1,219 @@
+"""The command line: what it takes for an application, and how it fails."""
+
+import subprocess
+import sys
+from urllib.request import urlopen
+
+import pytest
+
+from poorwsgi.__main__ import SERVERS, LoadError, Target, UsageError, main
+from poorwsgi.testing import LiveServer, TestClient
+
+PROGRAM = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [environ["PATH_INFO"].encode()]
+
+class Holder:
+    inner = staticmethod(application)
+
+def create_app():
+    return application
+
+text = "no application"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean_imports(monkeypatch):
+    """Leave no module and no path behind."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Return a file with applications, in the current directory."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "program_of_test.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "program_of_test",
+        "program_of_test:application",
+        "program_of_test:Holder.inner",
+        "program_of_test:create_app()",
+        "program_of_test.py",
+        "./program_of_test.py:application",
+        "program_of_test.py:create_app()",
+    ],
+)
+def test_application_can_be_named_in_each_way(program, argument):
+    """Module or file, attribute or factory, or nothing for the default names."""
+    application = Target.parse(argument).load()
+    assert TestClient(application).get("/x").data == b"/x"
+
+
+def test_a_file_may_import_its_neighbour(program):
+    """Its folder is on the path, as with python file.py."""
+    (program.parent / "neighbour_of_test.py").write_text("answer = 42")
+    program.write_text("from neighbour_of_test import answer\n" + PROGRAM)
+    assert callable(Target.parse(str(program)).load())
+
+
+def test_a_file_named_like_a_loaded_module_does_not_replace_it(program):
+    """json.py of the user leaves the json of everyone else alone."""
+    loaded = sys.modules["json"] if "json" in sys.modules else __import__("json")
+    (program.parent / "json.py").write_text(PROGRAM)
+    assert callable(Target.parse("json.py").load())
+    assert sys.modules["json"] is loaded
+
+
+def test_second_default_name_is_app(program):
+    """application comes first, then app."""
+    program.write_text(PROGRAM.replace("application", "app"))
+    assert callable(Target.parse("program_of_test.py").load())
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("nowhere.py", "no such file: nowhere.py"),
+        ("program_of_test.py:nothing", "has no 'nothing'"),
+        ("program_of_test.py:text", "is a str, no application"),
+        ("program_of_test.py:a b", "no name of an attribute"),
+        ("not a module", "neither module:attribute nor file.py"),
+    ],
+)
+def test_wrong_usage_ends_with_status_2(program, capsys, argument, message):
+    """One line on stderr, no traceback."""
+    assert main(["run", argument]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("poorwsgi: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def (:", "SyntaxError: "),
+        ("import nothing_like_that", "ModuleNotFoundError: "),
+    ],
+)
+def test_program_that_fails_ends_with_status_1(program, capsys, text, message):
+    """The line names the error and its place; --traceback shows the rest."""
+    program.write_text(text)
+    assert main(["run", "program_of_test.py"]) == 1
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "program_of_test.py:1)" in shown
+    assert "Traceback" not in shown
+    assert main(["--traceback", "run", "program_of_test.py"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_factory_that_fails_is_the_programs_fault(program):
+    """As if the import had failed."""
+    program.write_text("def make():\n    raise OSError('no database')\n")
+    with pytest.raises(LoadError, match=r"OSError: no database .*:2\)"):
+        Target.parse("program_of_test:make()").load()
+
+
+def test_module_that_lacks_an_application_names_what_to_do(program):
+    """The names that were tried are in the message."""
+    program.write_text("")
+    with pytest.raises(UsageError, match="no 'application' nor 'app'; name it"):
+        Target.parse("program_of_test").load()
+
+
+@pytest.mark.parametrize("arguments", [[], ["sing"], ["run"], ["run", "x", "--port=y"]])
+def test_wrong_arguments_end_with_status_2(arguments, capsys):
+    """argparse shows the usage."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: poorwsgi" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("server", "argument", "command"),
+    [
+        (
+            "uwsgi",
+            "program_of_test:app",
+            "uwsgi --http-socket h:1 --module program_of_test --callable app"
+            " --master --enable-threads --need-app --die-on-term",
+        ),
+        ("gunicorn", "program_of_test.py", "gunicorn --bind h:1 {}:application"),
+        ("gunicorn", "program_of_test:f()", "gunicorn --bind h:1 {}:f()"),
+        ("waitress", "program_of_test:f()", "waitress-serve --listen h:1 --call {}:f"),
+        (
+            "granian",
+            "program_of_test:f()",
+            "granian --interface wsgi --host h --port 1 --factory {}:f",
+        ),
+    ],
+)
+def test_real_server_gets_the_target_its_own_way(program, server, argument, command):
+    """Each server names an application differently."""
+    made = SERVERS[server](Target.parse(argument), "h", 1)
+    assert " ".join(made) == command.format("program_of_test")
+
+
+def test_development_server_serves_and_says_so(program):
+    """It prints where it listens, and that it is for development."""
+    command = [
+        sys.executable,
+        "-m",
+        "poorwsgi",
+        "run",
+        str(program),
+        "--port",
+        "{port}",
+    ]
+    with (
+        LiveServer(command) as server,
+        urlopen(server.url + "/live", timeout=10) as answer,
+    ):
+        assert answer.read() == b"/live"
+    assert f"{server.url}/ is open (Ctrl-C stops)" in server.log
+    assert "for development" in server.log
+
+
+def test_port_in_use_is_said_in_a_line(program):
+    """No traceback for a port that somebody else has."""
+    command = [
+        sys.executable,
+        "-m",
+        "poorwsgi",
+        "run",
+        str(program),
+        "--port",
+        "{port}",
+    ]
+    with LiveServer(command) as server:
+        second = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "poorwsgi",
+                "run",
+                program,
+                "--port",
+                str(server.port),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert second.returncode == 1
+    assert "Address already in use" in second.stderr
+    assert "Traceback" not in second.stderr
