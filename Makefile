@@ -1,11 +1,163 @@
+# Every command of the project, once. `make` alone lists them; CI calls
+# `make system` and `make check`.
+
 PYTHON ?= python3
+PORT ?= 8080
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
 VENV := .venv
 BIN := $(VENV)/bin
+# Targets run at the same time (make -j) must not install at the same time.
+LOCKED := $(shell command -v flock >/dev/null 2>&1 && echo flock $(VENV)/.lock)
+PIP := $(LOCKED) $(BIN)/pip install -q --disable-pip-version-check
+PACKAGING := setup.cfg pyproject.toml poorwsgi/state.py
+
+SYSTEM_PACKAGES := build-essential chromium chromium-driver nginx-light \
+	redis-server valgrind wrk
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST) | sort
+
+# -- environments: one stamp for each extra that is installed ----------------
 
 .PHONY: venv
-venv: $(VENV)/.ready
+venv: $(VENV)/.ready ## Make the virtual environment .venv
 
 $(VENV)/.ready: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+		"poorwsgi needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
-	touch $@
+	$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev $(VENV)/.doc $(VENV)/.servers: $(VENV)/.%: $(VENV)/.ready
+	$(PIP) -e '.[$*]'
+	@touch $@
+
+$(VENV)/.uwsgi: $(VENV)/.ready
+	@$(PIP) 'uwsgi>=2.0.28' || { \
+		echo "uWSGI could not be built. It needs a C compiler and the headers of" \
+			"Python (Debian: apt-get install build-essential python3-dev)." \
+			"Without it: $(BIN)/poorwsgi run examples/showcase.py" >&2; \
+		exit 1; }
+	@touch $@
+
+# -- the two commands of the README ------------------------------------------
+
+.PHONY: run
+run: $(VENV)/.uwsgi ## Serve the example application under uWSGI (PORT=8080)
+	@rm -f $(VENV)/uwsgi.log; url=http://127.0.0.1:$(PORT); trap : INT; \
+	$(BIN)/uwsgi --http-socket 127.0.0.1:$(PORT) --wsgi-file examples/showcase.py \
+		--master --processes 2 --threads 4 --need-app --die-on-term \
+		--logger file:logfile=$(VENV)/uwsgi.log --req-logger stdio \
+		--hook-accepting1-once "exec:echo '$$url/ is open, debug page: \
+	$$url/debug-info (log: $(VENV)/uwsgi.log, Ctrl-C stops)' >&3" 3>&1 \
+	|| { tail -n 25 $(VENV)/uwsgi.log >&2; exit 1; }
+
+.PHONY: test
+test: $(VENV)/.ready ## Run the tests that need no server and no browser
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+# -- more tests --------------------------------------------------------------
+
+.PHONY: test-pythons
+test-pythons: $(VENV)/.ready ## Run them on every Python >= 3.11 of this machine
+	$(BIN)/python tests/pythons.py $(PYTEST_ARGS)
+
+.PHONY: live
+live: $(VENV)/.servers $(VENV)/.uwsgi ## Run the tests against real servers
+	$(BIN)/pytest tests/live $(PYTEST_ARGS)
+
+.PHONY: browser
+browser: $(VENV)/.ready ## Open our pages in headless Chromium
+	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/.dev ## Show the lines and branches that no test runs
+	$(BIN)/coverage run -m pytest -q $(PYTEST_ARGS)
+	$(BIN)/coverage html -q
+	$(BIN)/coverage report --skip-covered --show-missing
+
+# -- style, types, documentation ---------------------------------------------
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: format
+format: $(VENV)/.dev ## Format and sort imports
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: $(VENV)/.dev ## Check types, for the oldest and the newest Python
+	$(BIN)/mypy --python-version 3.11
+	$(BIN)/mypy --python-version 3.15
+
+.PHONY: docs
+docs: $(VENV)/.doc ## Build the documentation; a warning is an error
+	$(BIN)/sphinx-build -q -W -n --keep-going -b html doc doc/_build/html
+	@echo "doc/_build/html/index.html"
+
+# -- speed -------------------------------------------------------------------
+
+$(VENV)-bench/.ready: tests/bench/requirements.txt
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: bench
+bench: $(VENV)/.ready $(VENV)-bench/.ready ## Compare with other frameworks (BENCH_ARGS=--quick)
+	$(BIN)/python -m tests.bench --peers $(VENV)-bench/bin/python $(BENCH_ARGS)
+
+# -- distribution ------------------------------------------------------------
+
+.PHONY: build
+build: $(VENV)/.dev ## Build wheel and sdist, try them in a clean environment
+	rm -rf build dist
+	$(BIN)/python -m build -o dist . >/dev/null
+	$(BIN)/python tests/packaging/check_build.py dist
+
+.PHONY: build-check
+build-check: build
+
+.PHONY: clean
+clean: ## Remove what was built; environments stay (rm -r .venv*)
+	rm -rf build dist artifacts htmlcov doc/_build doc/_reference .coverage* \
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find poorwsgi tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+# -- continuous integration --------------------------------------------------
+
+.PHONY: system
+system: ## Install the Debian packages that CI needs
+	@missing=$$(for name in $(SYSTEM_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$name 2>/dev/null \
+			| grep -q 'ok installed' || echo $$name; done); \
+	if [ -z "$$missing" ]; then echo "All Debian packages are there."; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "Not root. Please run: apt-get install" $$missing; \
+	else \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get -q -o DPkg::Lock::Timeout=300 update; \
+		apt-get -q -y -o DPkg::Lock::Timeout=300 install \
+			--no-install-recommends $$missing; \
+	fi
+
+.PHONY: check
+check: ## Run what CI runs
+	$(MAKE) lint
+	$(MAKE) types
+	$(MAKE) test
+	$(MAKE) live
+	$(MAKE) browser
+	$(MAKE) docs
+	$(MAKE) build-check
