@@ -1,0 +1,67 @@
+"""Sphinx: `make docs` builds without a network, and a warning is an error."""
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+import poorwsgi  # noqa: E402 - found by the line above
+from poorwsgi.state import __version__  # noqa: E402
+
+project = "poorwsgi"
+author = copyright = "the poorwsgi developers"
+version = release = __version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest"]
+html_theme = "furo"
+exclude_patterns = ["_build"]
+# Docstrings put code in single backticks.
+default_role = "code"
+highlight_language = "python3"
+
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_preserve_defaults = True
+nitpick_ignore_regex = [
+    # Types of the standard library and of other packages aren't ours to link:
+    # their inventories would need the network.
+    ("py:.*", r"(?!poorwsgi\.).*"),
+    # Type variables, and names with an underscore, have no entry.
+    ("py:.*", r"poorwsgi\.[\w.]*\.(_\w+|[A-Z])"),
+]
+
+
+def write_reference():
+    """Write a page for each public module that can be imported here.
+
+    Made from what is there, so that a new module can't be forgotten. The pages
+    are ignored by git.
+    """
+    folder = HERE / "_reference"
+    folder.mkdir(exist_ok=True)
+    pages = {}
+    for info in pkgutil.walk_packages(poorwsgi.__path__, "poorwsgi."):
+        if info.name.rpartition(".")[2].startswith("_"):
+            continue
+        try:
+            importlib.import_module(info.name)
+        except ImportError as error:
+            # A feature whose extra isn't installed here says so in one line.
+            body = f"Not importable where this was built: {error}.\n"
+        else:
+            body = f".. automodule:: {info.name}\n"
+        title = info.name
+        pages[f"{info.name}.rst"] = f"{title}\n{'=' * len(title)}\n\n{body}"
+    for old in {path.name for path in folder.iterdir()} - set(pages):
+        (folder / old).unlink()
+    for name, text in pages.items():
+        page = folder / name
+        if not page.exists() or page.read_text() != text:
+            page.write_text(text)
+
+
+write_reference()
