@@ -45,7 +45,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-__all__ = ["ClientResponse", "CookieJar", "LiveServer", "TestClient", "free_port"]
+__all__ = [
+    "ClientResponse",
+    "CookieJar",
+    "LiveServer",
+    "RequestOptions",
+    "TestClient",
+    "free_port",
+]
 
 Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
