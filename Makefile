@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PORT ?= 8080
+EXAMPLE ?= examples/showcase.py
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -52,10 +53,11 @@ $(VENV)/.uwsgi: $(VENV)/.ready
 # -- the two commands of the README ------------------------------------------
 
 .PHONY: run
-run: $(VENV)/.uwsgi ## Serve the example application under uWSGI (PORT=8080)
+run: $(VENV)/.uwsgi ## Serve the example application under uWSGI (PORT=8080, EXAMPLE=...)
 	@rm -f $(VENV)/uwsgi.log; url=http://127.0.0.1:$(PORT); trap : INT; \
-	$(BIN)/uwsgi --http-socket 127.0.0.1:$(PORT) --wsgi-file examples/showcase.py \
+	$(BIN)/uwsgi --http-socket 127.0.0.1:$(PORT) --wsgi-file $(EXAMPLE) \
 		--master --processes 2 --threads 4 --need-app --die-on-term \
+		--worker-reload-mercy 3 \
 		--logger file:logfile=$(VENV)/uwsgi.log --req-logger stdio \
 		--hook-accepting1-once "exec:echo '$$url/ is open, debug page: \
 	$$url/debug-info (log: $(VENV)/uwsgi.log, Ctrl-C stops)' >&3" 3>&1 \
