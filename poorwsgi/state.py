@@ -40,6 +40,7 @@ HTTP_IM_USED = 226
 HTTP_MULTIPLE_CHOICES = 300
 HTTP_MOVED_PERMANENTLY = 301
 HTTP_MOVED_TEMPORARILY = 302
+HTTP_FOUND = 302
 HTTP_SEE_OTHER = 303
 HTTP_NOT_MODIFIED = 304
 HTTP_USE_PROXY = 305
@@ -184,7 +185,9 @@ methods: dict[str, int] = {
     "PATCH": METHOD_PATCH,
 }
 
-sorted_methods: list[tuple[str, int]] = sorted(methods.items(), key=lambda item: item[1])
+sorted_methods: list[tuple[str, int]] = sorted(
+    methods.items(), key=lambda item: item[1]
+)
 
 
 class BodyError(ValueError):

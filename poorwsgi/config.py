@@ -1,0 +1,261 @@
+"""Every option of an application, on one page.
+
+An option is a descriptor: name, default, converter and documentation in one
+place. Values live on the application under the name with an underscore, where
+the hot path reads them as plain attributes. What an option does is decided by
+the module that reads it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
+
+
+class Option(Generic[T]):
+    """One option: ``app.name`` reads it, ``app.name = value`` checks and sets it."""
+
+    def __init__(
+        self,
+        default: T,
+        convert: Callable[[Settings, Any], T] | None = None,
+        doc: str = "",
+    ):
+        self.default = default
+        self.convert = convert
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+        self.attribute = "_" + name
+        setattr(owner, self.attribute, self.default)
+
+    @overload
+    def __get__(self, app: None, owner: type) -> Option[T]: ...
+
+    @overload
+    def __get__(self, app: Settings, owner: type) -> T: ...
+
+    def __get__(self, app: Settings | None, owner: type) -> Option[T] | T:
+        if app is None:
+            return self
+        value: T = getattr(app, self.attribute)
+        return value
+
+    def __set__(self, app: Settings, value: Any) -> None:
+        if self.convert is not None:
+            value = self.convert(app, value)
+        setattr(app, self.attribute, value)
+        app._option_changed(self.name)
+
+
+def _bool(_: Settings, value: object) -> bool:
+    return bool(value)
+
+
+def _int(_: Settings, value: Any) -> int:
+    return int(value)
+
+
+def _limit(_: Settings, value: Any) -> int | None:
+    """Return a limit as a number that is not negative; None means no limit."""
+    if value is None:
+        return None
+    number = int(value)
+    if number < 0:
+        raise ValueError(f"A limit can not be negative: {value!r}; None means no limit")
+    return number
+
+
+def _names(_: Settings, value: Iterable[str] | str | None) -> tuple[str, ...] | None:
+    """Return a tuple of names; one name alone is taken as a tuple of one."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value)
+
+
+def _auth_type(app: Settings, value: str) -> str:
+    value = value.capitalize()
+    if value != "Digest":
+        raise ValueError("Unsupported authorization type")
+    if app.secret_key is None:
+        raise ValueError("Set secret key first")
+    return value
+
+
+def _auth_algorithm(_: Settings, value: str) -> str:
+    if value not in digest_algorithms():
+        raise ValueError("Unsupported Digest algorithm")
+    return value
+
+
+def _auth_qop(_: Settings, value: str | None) -> str | None:
+    if value not in ("auth", "", None):
+        raise ValueError("Unsupported quality of protection")
+    return value
+
+
+def _auth_timeout(_: Settings, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise ValueError("Unsupported auth_timeout value")
+    return value
+
+
+def digest_algorithms() -> dict[str, Any]:
+    """Return the hash constructor of each algorithm name of HTTP Digest."""
+    # hashlib loads OpenSSL, 4 ms that only Digest applications have to spend.
+    from hashlib import md5, sha256
+
+    return {"MD5": md5, "MD5-sess": md5, "SHA-256": sha256, "SHA-256-sess": sha256}
+
+
+class Settings:
+    """Options of `Application`; each may change between two requests."""
+
+    # -- what is parsed by itself ------------------------------------------
+    auto_args = Option(True, _bool, "Parse the query string into `Request.args`.")
+    auto_form = Option(True, _bool, "Parse form bodies into `Request.form`.")
+    auto_json = Option(True, _bool, "Parse JSON bodies into `Request.json`.")
+    auto_data = Option(
+        True, _bool, "Keep bodies up to `data_size` bytes in memory as `Request.data`."
+    )
+    auto_cookies = Option(
+        True, _bool, "Parse the Cookie header into `Request.cookies`."
+    )
+    keep_blank_values = Option(
+        0, _int, "Keep arguments and form fields without a value, as an empty text."
+    )
+    strict_parsing = Option(
+        0, _int, "Answer 400 to a malformed query or form instead of skipping it."
+    )
+    file_callback: Option[Callable[[str], Any] | None] = Option(
+        None, None, "Called with the name of an uploaded file; returns where to write."
+    )
+    json_dumps: Option[Callable[[Any], str | bytes] | None] = Option(
+        None, None, "Encoder of JSON answers; None: the standard library's."
+    )
+    json_loads: Option[Callable[[bytes], Any] | None] = Option(
+        None, None, "Decoder of JSON bodies; None: the standard library's, strict."
+    )
+
+    # -- sizes and times ---------------------------------------------------
+    cached_size = Option(
+        65365, None, "Block size in bytes of `CachedInput`; 0 reads the raw input."
+    )
+    data_size = Option(65365, _int, "Largest body in bytes kept as `Request.data`.")
+    read_timeout: Option[float | None] = Option(
+        10, None, "Seconds without a new byte of the body, then 408; None: no limit."
+    )
+    min_body_rate: Option[float | None] = Option(
+        500, _limit, "Slowest body, in bytes per second after `read_timeout`, then 408."
+    )
+    max_body_size: Option[int | None] = Option(
+        None, _limit, "Largest body in bytes, then 413."
+    )
+    max_form_memory_size: Option[int | None] = Option(
+        2_500_000, _limit, "Bytes of all form fields that are not files, then 413."
+    )
+    max_json_size: Option[int | None] = Option(
+        16_000_000, _limit, "Largest JSON body in bytes, then 413."
+    )
+    json_max_depth: Option[int | None] = Option(
+        200, _limit, "Deepest nesting of a JSON body, then 400."
+    )
+    max_form_fields: Option[int | None] = Option(
+        1000, _limit, "Fields of an urlencoded body, then 413."
+    )
+    max_form_parts: Option[int | None] = Option(
+        1000, _limit, "Parts of a multipart body, nested ones included, then 413."
+    )
+    max_part_header_size: Option[int | None] = Option(
+        8192, _limit, "Bytes of the headers of one part, then 431."
+    )
+    max_args: Option[int | None] = Option(
+        None, _limit, "Arguments of the query string, then 400."
+    )
+    max_cookie_size: Option[int | None] = Option(
+        16384, _limit, "Bytes of the Cookie header, then 431."
+    )
+
+    # -- who asks, and for whom --------------------------------------------
+    trusted_proxies: Option[tuple[str, ...] | None] = Option(
+        None,
+        _names,
+        "Addresses whose X-Forwarded-* and Forwarded headers count. None: those of "
+        "anybody, as PoorWSGI 2.8 does; (): nobody's.",
+    )
+    allowed_hosts: Option[tuple[str, ...] | None] = Option(
+        None, _names, "Names accepted in the Host header, else 400; None: any valid."
+    )
+    secret_key: Option[str | bytes | list[str | bytes] | None] = Option(
+        None, None, "Secret of sessions and Digest; a list rotates: the first signs."
+    )
+
+    # -- files -------------------------------------------------------------
+    document_root = Option(
+        "", None, "Directory whose files are served; empty: no files."
+    )
+    document_index = Option(False, _bool, "List directories of the document root.")
+    follow_symlinks = Option(
+        False, _bool, "Serve what a link out of the document root points to."
+    )
+    serve_hidden = Option(
+        False, _bool, "Serve names that start with a dot (.well-known always is)."
+    )
+
+    # -- answers -----------------------------------------------------------
+    debug = Option(
+        False, _bool, "Show tracebacks on error pages, and serve /debug-info."
+    )
+    problem_json = Option(
+        False, _bool, "Error answers for JSON clients are application/problem+json."
+    )
+
+    # -- HTTP Digest -------------------------------------------------------
+    auth_type: Option[str | None] = Option(
+        None, _auth_type, "Authorization type; `Digest` is the only one."
+    )
+    auth_algorithm = Option("MD5-sess", _auth_algorithm, "Algorithm of HTTP Digest.")
+    auth_qop: Option[str | None] = Option(
+        "auth", _auth_qop, "Quality of protection; empty or None: RFC 2069 style."
+    )
+    auth_timeout: Option[int | None] = Option(
+        300, _auth_timeout, "Seconds a nonce lives at least; 0 or None: for ever."
+    )
+
+    def __init__(self) -> None:
+        #: {realm: {user: digest}}, usually a `poorwsgi.digest.PasswordMap`.
+        self.auth_map: Any = {}
+        self._json_mime_types = [
+            "application/json",
+            "application/javascript",
+            "application/merge-patch+json",
+        ]
+        self._form_mime_types = [
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+        ]
+
+    def _option_changed(self, name: str) -> None:
+        """Let the application react to an option set while it runs."""
+
+    @property
+    def json_mime_types(self) -> list[str]:
+        """Media types parsed as JSON: the live list, append to extend it."""
+        return self._json_mime_types
+
+    @property
+    def form_mime_types(self) -> list[str]:
+        """Media types parsed as forms: the live list, append to extend it."""
+        return self._form_mime_types
+
+    @property
+    def auth_hash(self) -> Any:
+        """Hash constructor that belongs to `auth_algorithm`."""
+        return digest_algorithms()[self.auth_algorithm]

@@ -1,0 +1,801 @@
+"""From rules to routes, and from a path to a route.
+
+Knows rules, filters, methods, groups of rules and how a URL is built from a
+rule. Knows nothing of requests or responses: who calls the handler, and what
+happens when there is none, is decided in wsgi.
+"""
+
+from __future__ import annotations
+
+import re
+from operator import attrgetter, itemgetter
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from poorwsgi.state import METHOD_ALL, METHOD_GET, METHOD_HEAD, methods, sorted_methods
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeAlias, TypeVar
+
+    Converter: TypeAlias = Callable[[str], Any]
+    Filter: TypeAlias = tuple[str | None, Converter]
+    Converters: TypeAlias = Sequence[tuple[str, Converter]]
+    Methods: TypeAlias = int | str | Iterable[str | int]
+    Handler: TypeAlias = Callable[..., Any]
+    F = TypeVar("F", bound=Callable[..., Any])
+    #: Takes rule, handler, method mask, name, and the groups from outside in.
+    Sink: TypeAlias = Callable[
+        [str, Handler, int, str | None, tuple["RouteGroup", ...]], None
+    ]
+
+#: A group of a rule: ``<name>``, ``<name:filter>`` or ``<name:re:regex>``.
+re_filter = re.compile(r"<(\w+)(?::(re:[^>]+|[^>]*))?>", re.U)
+#: The same with spaces where none may be.
+re_invalid_filter = re.compile(
+    r"<\s[^>]*>|<[^>]*\s>|<\w+\s+:[^>]*>|<\w+:\s[^>]*>|<\w+:\w+\s+:[^>]*>", re.U
+)
+_re_choice = re.compile(r"any\((.*)\)", re.I)
+#: Text of a rule outside of groups that is meant as a regular expression.
+_re_regex_text = re.compile(r"[\\()\[\]{}*+?|^$]")
+
+
+def _uuid(text: str) -> Any:
+    # Most applications have no UUID in a rule: 7 ms of import saved.
+    from uuid import UUID
+
+    return UUID(text)
+
+
+def default_filters() -> dict[str, Filter]:
+    """Return the filters every application starts with."""
+    return {
+        ":int": (r"-?\d+", int),
+        ":float": (r"-?\d+(\.\d+)?", float),
+        ":word": (r"\w+", str),
+        ":hex": (r"[0-9a-fA-F]+", str),
+        ":uuid": (
+            r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}"
+            r"-[0-9a-fA-F]{12}",
+            _uuid,
+        ),
+        ":path": (r".+", str),
+        ":re:": (None, str),
+        "none": (r"[^/]+", str),
+    }
+
+
+# -- methods ---------------------------------------------------------------
+
+
+def method_mask(method: Methods) -> int:
+    """Return the bits of methods given as bits, a name, or several of them.
+
+    :raises ValueError: for a method that does not exist, or none at all
+    """
+    if isinstance(method, int):
+        mask = int(method)
+        if not 0 < mask <= METHOD_ALL:
+            raise ValueError(f"{method!r} is no mask of methods")
+        return mask
+    names = (method,) if isinstance(method, str) else tuple(method)
+    mask = 0
+    for name in names:
+        if isinstance(name, int):
+            mask |= method_mask(name)
+        elif name.upper() in methods:
+            mask |= methods[name.upper()]
+        else:
+            known = ", ".join(methods)
+            raise ValueError(f"Unknown method {name!r}; there are {known}")
+    if not mask:
+        raise ValueError("A route needs at least one method")
+    return mask
+
+
+def bits_of(mask: int) -> Iterator[int]:
+    """Yield the single bits of a method mask."""
+    for _, bit in sorted_methods:
+        if mask & bit:
+            yield bit
+
+
+def method_names(mask: int) -> list[str]:
+    """Return the names in a mask, sorted; GET implies HEAD."""
+    if mask & METHOD_GET:
+        mask |= METHOD_HEAD
+    return sorted(name for name, bit in sorted_methods if mask & bit)
+
+
+def spread(table: dict[Any, dict[int, Any]], key: Any, mask: int, value: Any) -> None:
+    """Set *value* for each method of *mask* under *key*, by a new inner table."""
+    table[key] = {**table.get(key, {}), **dict.fromkeys(bits_of(mask), value)}
+
+
+def take(table: dict[Any, dict[int, Any]], key: Any, method: int) -> Any:
+    """Remove and return what stands under *key* for one method.
+
+    :raises KeyError: if there is nothing
+    """
+    inner = dict(table[key])
+    value = inner.pop(method)
+    if inner:
+        table[key] = inner
+    else:
+        del table[key]
+    return value
+
+
+# -- rules -----------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """One group of a rule; *text* is the literal before it."""
+
+    text: str
+    name: str
+    regex: str
+    converter: Converter
+
+
+class Rule:
+    """A rule taken apart: literals, groups, and the regular expression of both.
+
+    :raises ValueError: for spaces in a group
+    :raises RuntimeError: for a filter that is not defined
+    """
+
+    def __init__(self, text: str, filters: dict[str, Filter]):
+        if re_invalid_filter.search(text):
+            raise ValueError(
+                f"Invalid route definition '{text}': Route filter definitions must "
+                "not contain spaces. Use '<name:filter>' format without any spaces. "
+                "Examples: '<id:int>', '<name:word>', '<value:float>'"
+            )
+        self.text = text
+        self.parts: list[Part] = []
+        position = 0
+        for match in re_filter.finditer(text):
+            regex, converter = _resolve(match[2], filters)
+            literal = text[position : match.start()]
+            self.parts.append(Part(literal, match[1], regex, converter))
+            position = match.end()
+        self.tail = text[position:]
+
+    @property
+    def literals(self) -> list[str]:
+        """Texts outside of the groups, in order."""
+        return [*(part.text for part in self.parts), self.tail]
+
+    @property
+    def has_regex_text(self) -> bool:
+        """True if literals are regular expressions.
+
+        COMPAT: in PoorWSGI 2.8 the text outside of groups was never escaped, and
+        rules rely on it. A rule is escaped unless one of ``\\()[]{}*+?|^$`` stands
+        there, so the dot of ``/f.js/<name>`` is a dot.
+        """
+        return any(map(_re_regex_text.search, self.literals))
+
+    @property
+    def regex(self) -> str:
+        """The regular expression of the whole path."""
+        keep = self.has_regex_text
+        pieces = []
+        for text, name, regex, converter in self.parts:
+            if converter is int or converter is float:
+                regex = f"(?a:{regex})"  # ASCII digits only
+            pieces.append(text if keep else _escape(text))
+            pieces.append(f"(?P<{name}>{regex})")
+        pieces.append(self.tail if keep else _escape(self.tail))
+        return "".join(pieces) + "$"
+
+    def build(self, args: dict[str, Any]) -> str:
+        """Return the path for values of the groups, percent-encoded.
+
+        Arguments that the rule does not name become the query string.
+
+        :raises ValueError: if a value is missing or its filter refuses it
+        """
+        # Loaded by the first URL that is built.
+        from urllib.parse import quote, urlencode
+
+        rest = dict(args)
+        pieces = []
+        for text, name, regex, _ in self.parts:
+            if name not in rest:
+                raise ValueError(f"url_for {self.text!r} needs a value for {name!r}")
+            value = str(rest.pop(name))
+            if not re.fullmatch(regex, value):
+                raise ValueError(
+                    f"url_for {self.text!r}: {value!r} does not fit {name!r} ({regex})"
+                )
+            pieces.append(quote(text) + quote(value))
+        path = "".join(pieces) + quote(self.tail)
+        return f"{path}?{urlencode(rest, doseq=True)}" if rest else path
+
+
+def _escape(text: str) -> str:
+    return text.replace(".", r"\.")
+
+
+def _resolve(name: str | None, filters: dict[str, Filter]) -> tuple[str, Converter]:
+    """Return regex and converter of the filter named in a group."""
+    if not name:
+        regex, converter = filters["none"]
+        return regex or "[^/]+", converter
+    if name[:3].lower() == "re:":
+        return name[3:], filters[":re:"][1]
+    choice = _re_choice.fullmatch(name)
+    if choice:
+        words = [word.strip() for word in choice[1].split(",")]
+        return "|".join(map(re.escape, words)), str
+    wanted = ":" + name.lower()
+    for key, (regex_or_none, converter) in filters.items():
+        if key.lower() == wanted and regex_or_none is not None:
+            return regex_or_none, converter
+    raise RuntimeError(f"Undefined route group filter ':{name.lower()}'")
+
+
+# -- routes ----------------------------------------------------------------
+
+
+class Endpoint:
+    """What one rule does for one or more methods.
+
+    `handler` is the user's callable, `call` what is called for it: the same,
+    or the handler within the hooks of its groups.
+    """
+
+    __slots__ = ("call", "converters", "converting", "handler", "indices", "rule")
+
+    def __init__(
+        self,
+        rule: str,
+        handler: Handler,
+        call: Handler | None = None,
+        converters: Converters = (),
+    ):
+        self.rule = rule
+        self.handler = handler
+        self.call = handler if call is None else call
+        self.converters = tuple(converters)
+        # str would make a string of a string, for 0.1 us
+        self.converting = [
+            (i, convert)
+            for i, (_, convert) in enumerate(self.converters)
+            if convert is not str
+        ]
+        #: Numbers of the rule's groups, None if they are all there are.
+        self.indices: tuple[int, ...] | None = None
+
+    def bind(self, pattern: re.Pattern[str]) -> Endpoint:
+        """Note where the groups are, as filters may have groups of their own."""
+        names = [name for name, _ in self.converters]
+        indices = tuple(pattern.groupindex[name] for name in names)
+        if names and indices != tuple(range(1, pattern.groups + 1)):
+            self.indices = indices
+        return self
+
+    def values(self, match: re.Match[str]) -> Sequence[Any]:
+        """Return the arguments of the handler, converted."""
+        if self.indices is None:
+            groups: Sequence[Any] = match.groups()
+        else:
+            groups = [match[i] for i in self.indices]
+        if not self.converting:
+            return groups
+        values = list(groups)
+        for i, convert in self.converting:
+            if values[i] is not None:  # a group that took no part
+                values[i] = convert(values[i])
+        return values
+
+    def arguments(self, values: Sequence[Any], match: re.Match[str]) -> dict[str, Any]:
+        """Return the names with their values."""
+        if self.converters:
+            return dict(zip((name for name, _ in self.converters), values, strict=True))
+        return match.groupdict()
+
+
+class Route:
+    """One regular expression with its endpoints by method."""
+
+    __slots__ = (
+        "by_name",
+        "literal_prefix",
+        "mask",
+        "match",
+        "order",
+        "pattern",
+        "rule",
+        "table",
+    )
+
+    def __init__(self, pattern: re.Pattern[str], rule: Rule | None, order: int):
+        self.pattern = pattern
+        self.rule = rule
+        self.order = order
+        # A rule means the whole path; a regex of the user what it says.
+        self.match = pattern.match if rule is None else pattern.fullmatch
+        self.table: dict[int, Endpoint] = {}
+        self.by_name: dict[str, Endpoint] = {}
+        self.mask = 0
+
+    def update(self, table: dict[int, Endpoint]) -> None:
+        """Replace the endpoints."""
+        self.table = table
+        self.by_name = by_name(table)
+        self.mask = sum(table)
+
+
+def by_name(table: dict[int, Endpoint]) -> dict[str, Endpoint]:
+    """Return the endpoints by method name; GET answers HEAD as well."""
+    names = {name: table[bit] for name, bit in sorted_methods if bit in table}
+    if METHOD_GET in table:
+        names.setdefault("HEAD", table[METHOD_GET])
+    return names
+
+
+#: What `Router.find` returns where nothing matches.
+MISS: tuple[None, tuple[()], None] = (None, (), None)
+
+
+class Router:
+    """All rules of an application.
+
+    `static` is the look-up itself: path to endpoints by method name. Who
+    serves requests keeps its bound ``get``; its entries are replaced, never
+    changed in place, so a running thread sees the old or the new.
+    """
+
+    def __init__(self) -> None:
+        self.static: dict[str, dict[str, Endpoint]] = {}
+        self._static_tables: dict[str, dict[int, Endpoint]] = {}
+        self._regular: dict[re.Pattern[str], Route] = {}
+        self._index: RouteIndex | None = None
+        self._lock = Lock()
+        self._order = 0
+        self._names: dict[str, Rule] = {}
+        self._rules: dict[int, tuple[Handler, Rule]] = {}
+
+    # -- static
+
+    def add_static(self, path: str, mask: int, endpoint: Endpoint) -> None:
+        """Add an endpoint for exactly this path."""
+        spread(self._static_tables, path, mask, endpoint)
+        self.static[path] = by_name(self._static_tables[path])
+
+    def pop_static(self, path: str, method: int) -> Endpoint:
+        """Remove and return the endpoint of one method."""
+        endpoint: Endpoint = take(self._static_tables, path, method)
+        if path in self._static_tables:
+            self.static[path] = by_name(self._static_tables[path])
+        else:
+            del self.static[path]
+        return endpoint
+
+    def static_tables(self) -> dict[str, dict[int, Endpoint]]:
+        """Return a copy of the endpoints by path and method bit."""
+        return {path: dict(table) for path, table in self._static_tables.items()}
+
+    # -- regular
+
+    def add_regular(
+        self,
+        pattern: re.Pattern[str],
+        mask: int,
+        endpoint: Endpoint,
+        rule: Rule | None = None,
+    ) -> None:
+        """Add an endpoint for paths that match."""
+        endpoint.bind(pattern)
+        with self._lock:
+            route = self._regular.get(pattern)
+            if route is None:
+                self._order += 1
+                route = self._regular[pattern] = Route(pattern, rule, self._order)
+            route.update({**route.table, **dict.fromkeys(bits_of(mask), endpoint)})
+            self._index = None
+
+    def pop_regular(self, pattern: re.Pattern[str], method: int) -> Endpoint:
+        """Remove and return the endpoint of one method."""
+        with self._lock:
+            route = self._regular[pattern]
+            table = dict(route.table)
+            endpoint = table.pop(method)
+            if table:
+                route.update(table)
+            else:
+                del self._regular[pattern]
+            self._index = None
+        return endpoint
+
+    def regular_routes(self) -> list[Route]:
+        """Return the routes in the order they are tried."""
+        return list(self._regular.values())
+
+    def is_regular(self, pattern: re.Pattern[str]) -> bool:
+        """Return True if this expression has a route."""
+        return pattern in self._regular
+
+    def find(
+        self, path: str, method: str
+    ) -> tuple[Endpoint, Sequence[Any], re.Match[str]] | tuple[None, Any, None]:
+        """Return the first route that matches, in registration order.
+
+        That is its endpoint, the arguments of the handler, and the match.
+        """
+        index = self._index or self._new_index()
+        for route in index.candidates(path):
+            endpoint = route.by_name.get(method)
+            if endpoint is None:
+                continue
+            match = route.match(path)
+            if match is None:
+                continue
+            try:
+                return endpoint, endpoint.values(match), match
+            except Exception as err:
+                # A value that the converter refuses is a path that does not exist.
+                if hasattr(err, "status_code"):
+                    raise
+        return MISS
+
+    def allowed(self, path: str) -> int:
+        """Return the bits of all methods that have a rule for *path*."""
+        index = self._index or self._new_index()
+        mask = sum(self._static_tables.get(path, ()))
+        for route in index.candidates(path):
+            if route.match(path) is not None:
+                mask |= route.mask
+        return mask
+
+    def _new_index(self) -> RouteIndex:
+        """Index the routes of this moment; a change waits until it is done."""
+        with self._lock:
+            self._index = RouteIndex(self._regular.values())
+            return self._index
+
+    # -- names
+
+    def remember(self, rule: Rule, handler: Handler, name: str | None) -> None:
+        """Let `rule_of` find a rule by its name and by its handler."""
+        if name is not None:
+            known = self._names.get(name)
+            if known is not None and known.text != rule.text:
+                raise ValueError(
+                    f"Route name {name!r} is {known.text!r} already, "
+                    f"it can not be {rule.text!r}"
+                )
+            self._names[name] = rule
+        self._rules.setdefault(id(handler), (handler, rule))
+
+    def rule_of(self, target: str | Handler) -> Rule:
+        """Return the rule with this name, or the first one of this handler.
+
+        :raises LookupError: if there is none
+        """
+        if isinstance(target, str):
+            if target in self._names:
+                return self._names[target]
+            for handler, rule in self._rules.values():
+                if getattr(handler, "__name__", None) == target:
+                    return rule
+        elif id(target) in self._rules:
+            return self._rules[id(target)][1]
+        raise LookupError(f"No route has the name or handler {target!r}")
+
+
+# -- the index -------------------------------------------------------------
+
+
+class Shape(NamedTuple):
+    """What routes have in common: where their literal segments stand.
+
+    *key* takes those segments from a split path, *routes* are found by it.
+    """
+
+    key: Callable[[Sequence[Any]], Any]
+    routes: dict[Any, list[Route]]
+
+
+class RouteIndex:
+    """Names the routes that may match a path, in registration order.
+
+    It may name a route that does not match; it never leaves out one that does.
+    The regular expression has the last word, so this can stay simple: routes of
+    a fixed number of segments are kept by that number and their literal ones,
+    all others by the literal segments they start with.
+    """
+
+    def __init__(self, routes: Iterable[Route]):
+        self._opened: dict[int, Shape] = {}
+        closed: dict[int, dict[tuple[int, ...], Shape]] = {}
+        for route in routes:
+            segments = fixed_segments(route)
+            if segments is None:
+                prefix = literal_prefix(route)
+                add_to_shape(
+                    self._opened, len(prefix), range(len(prefix)), prefix, route
+                )
+            else:
+                literal = tuple(
+                    i for i, text in enumerate(segments) if text is not None
+                )
+                shapes = closed.setdefault(len(segments), {})
+                add_to_shape(shapes, literal, literal, segments, route)
+        self._shapes = {
+            count: [*shapes.values(), *self._open_for(count)]
+            for count, shapes in closed.items()
+        }
+
+    def _open_for(self, count: int) -> list[Shape]:
+        """Return the shapes of routes without a fixed number of segments."""
+        return [shape for size, shape in self._opened.items() if size <= count]
+
+    def candidates(self, path: str) -> Sequence[Route]:
+        """Return the routes that may match *path*."""
+        segments = path.split("/")
+        shapes = self._shapes.get(len(segments))
+        if shapes is None:
+            shapes = self._open_for(len(segments))
+        hits: Sequence[Route] = ()
+        for key, routes in shapes:
+            found = routes.get(key(segments))
+            if found is not None:
+                hits = merged(hits, found) if hits else found
+        return hits
+
+
+def add_to_shape(
+    shapes: dict[Any, Shape],
+    key: Any,
+    positions: Iterable[int],
+    segments: Sequence[str | None],
+    route: Route,
+) -> None:
+    """Add a route to the shape under *key*, made if it is the first of it."""
+    if key not in shapes:
+        shapes[key] = Shape(_getter(tuple(positions)), {})
+    shape = shapes[key]
+    shape.routes.setdefault(shape.key(segments), []).append(route)
+
+
+def merged(one: Sequence[Route], other: Sequence[Route]) -> list[Route]:
+    """Return routes of two shapes in registration order."""
+    return sorted([*one, *other], key=attrgetter("order"))
+
+
+def _getter(positions: tuple[int, ...]) -> Callable[[Sequence[Any]], Any]:
+    """Return a function from a split path to its segments at *positions*."""
+    if not positions:
+        return lambda segments: None
+    return itemgetter(*positions)
+
+
+def fixed_segments(route: Route) -> list[str | None] | None:
+    """Return the segments of a route, None for one with a group in it.
+
+    None instead of a list: their number is not known, since the rule has text
+    that is a regular expression, or a filter that may match a slash.
+    """
+    rule = route.rule
+    if rule is None or rule.has_regex_text:
+        return None
+    if any(may_cross(part.regex) for part in rule.parts):
+        return None
+    marked = "".join(part.text + "\0" for part in rule.parts) + rule.tail
+    return [None if "\0" in segment else segment for segment in marked.split("/")]
+
+
+def literal_prefix(route: Route) -> list[str]:
+    """Return the whole segments that each path of a route starts with."""
+    if route.rule is not None and not route.rule.has_regex_text:
+        text = route.rule.literals[0]
+    else:
+        text = route.pattern.pattern
+        if "|" in text or route.pattern.flags & (re.I | re.X):
+            return []
+        text = re.split(r"[\\()\[\]{}*+?^$.]", text, maxsplit=1)[0]
+    return text.split("/")[:-1]
+
+
+def may_cross(regex: str) -> bool:
+    """Return True if a regular expression may match a slash.
+
+    Each class and escape is asked for itself; what is not understood may.
+    """
+    i = 0
+    while i < len(regex):
+        char = regex[i]
+        if char in "/.":
+            return True
+        end = i + 1
+        if char == "\\":
+            end = i + 2
+            if regex[i + 1 : end] in "xuUN01234567" or regex[i + 1 : end] == "/":
+                return True
+        elif char == "[":
+            end = _class_end(regex, i)
+        if char in "\\[" and _matches_slash(regex[i:end]):
+            return True
+        i = end
+    return False
+
+
+def _class_end(regex: str, start: int) -> int:
+    """Return the position behind the character class that begins at *start*."""
+    i = start + 1
+    if regex[i : i + 1] == "^":
+        i += 1
+    if regex[i : i + 1] == "]":  # a bracket that comes first is a literal one
+        i += 1
+    while i < len(regex) and regex[i] != "]":
+        i += 2 if regex[i] == "\\" else 1
+    return i + 1
+
+
+def _matches_slash(atom: str) -> bool:
+    try:
+        return re.match(atom, "/") is not None
+    except re.error:
+        return True
+
+
+# -- groups ----------------------------------------------------------------
+
+
+class Registrar:
+    """Decorators that set routes; who inherits brings `set_route`."""
+
+    def set_route(
+        self,
+        uri: str,
+        fun: Handler,
+        method: Methods = METHOD_HEAD | METHOD_GET,
+        name: str | None = None,
+    ) -> None:
+        """Set a handler for a rule."""
+        raise NotImplementedError
+
+    def route(
+        self,
+        uri: str,
+        method: Methods = METHOD_HEAD | METHOD_GET,
+        *,
+        methods: Methods | None = None,
+        name: str | None = None,
+    ) -> Callable[[F], F]:
+        """Return a decorator that sets a handler for a rule.
+
+        :param method: method bits, a name, or an iterable of them; `methods` is
+            the same
+        :param name: name for `url_for`
+        """
+
+        def decorate(fun: F) -> F:
+            self.set_route(uri, fun, method if methods is None else methods, name)
+            return fun
+
+        return decorate
+
+    def get(self, uri: str, *, name: str | None = None) -> Callable[[F], F]:
+        """Set a handler for GET (and HEAD)."""
+        return self.route(uri, "GET", name=name)
+
+    def post(self, uri: str, *, name: str | None = None) -> Callable[[F], F]:
+        """Set a handler for POST."""
+        return self.route(uri, "POST", name=name)
+
+    def put(self, uri: str, *, name: str | None = None) -> Callable[[F], F]:
+        """Set a handler for PUT."""
+        return self.route(uri, "PUT", name=name)
+
+    def patch(self, uri: str, *, name: str | None = None) -> Callable[[F], F]:
+        """Set a handler for PATCH."""
+        return self.route(uri, "PATCH", name=name)
+
+    def delete(self, uri: str, *, name: str | None = None) -> Callable[[F], F]:
+        """Set a handler for DELETE."""
+        return self.route(uri, "DELETE", name=name)
+
+    def options(self, uri: str, *, name: str | None = None) -> Callable[[F], F]:
+        """Set a handler for OPTIONS."""
+        return self.route(uri, "OPTIONS", name=name)
+
+    def head(self, uri: str, *, name: str | None = None) -> Callable[[F], F]:
+        """Set a handler for HEAD alone; GET handlers answer HEAD by themselves."""
+        return self.route(uri, "HEAD", name=name)
+
+
+class RouteGroup(Registrar):
+    """Routes below one prefix, with hooks and error handlers of their own.
+
+    >>> from poorwsgi import Application
+    >>> from poorwsgi.routing import RouteGroup
+    >>> api = RouteGroup("/api")
+    >>> @api.get("/items/<id:int>", name="item")
+    ... def item(req, id):
+    ...     return {"id": id}
+    >>> app = Application("group-doc")
+    >>> app.add_group(api)
+    >>> app.url_for("item", id=3)
+    '/api/items/3'
+
+    Hooks of the group run inside of those of the application: after its
+    before-hooks, before its after-hooks. Error handlers of the group are asked
+    first. A group can hold groups.
+    """
+
+    def __init__(self, prefix: str = "", name: str | None = None):
+        if prefix and not prefix.startswith("/"):
+            raise ValueError(f"A prefix starts with a slash: {prefix!r}")
+        self.prefix = prefix.rstrip("/")
+        self.name = name
+        self.before: list[Callable[..., Any]] = []
+        self.after: list[Callable[..., Any]] = []
+        self.errors: dict[type[Exception], Handler] = {}
+        self._rules: list[tuple[str, Handler, int, str | None]] = []
+        self._groups: list[RouteGroup] = []
+        self._sinks: list[Sink] = []
+
+    def set_route(
+        self,
+        uri: str,
+        fun: Handler,
+        method: Methods = METHOD_HEAD | METHOD_GET,
+        name: str | None = None,
+    ) -> None:
+        """Set a handler for a rule below the prefix."""
+        rule = (self.prefix + uri, fun, method_mask(method), name)
+        self._rules.append(rule)
+        for sink in self._sinks:
+            sink(*rule, (self,))
+
+    def add_group(self, group: RouteGroup) -> None:
+        """Put another group below the prefix of this one."""
+        self._groups.append(group)
+        for sink in self._sinks:
+            group.connect(self._below(sink))
+
+    def connect(self, sink: Sink) -> None:
+        """Hand all rules to *sink*: those of today, and those to come."""
+        self._sinks.append(sink)
+        for rule in self._rules:
+            sink(*rule, (self,))
+        for group in self._groups:
+            group.connect(self._below(sink))
+
+    def _below(self, sink: Sink) -> Sink:
+        """Return a sink for a group within this one."""
+        return lambda uri, fun, mask, name, groups: sink(
+            self.prefix + uri, fun, mask, name, (self, *groups)
+        )
+
+    def before_response(self) -> Callable[[F], F]:
+        """Return a decorator for ``hook(req)``, run before the group's handlers."""
+        return _appender(self.before)
+
+    def after_response(self) -> Callable[[F], F]:
+        """Return a decorator for ``hook(req, response) -> response``."""
+        return _appender(self.after)
+
+    def error_handler(self, error: type[Exception]) -> Callable[[F], F]:
+        """Return a decorator for ``handler(req, error)`` of an exception type."""
+
+        def decorate(fun: F) -> F:
+            self.errors[error] = fun
+            return fun
+
+        return decorate
+
+
+def _appender(hooks: list[Callable[..., Any]]) -> Callable[[F], F]:
+    def decorate(fun: F) -> F:
+        if fun in hooks:
+            raise ValueError(f"{fun} is in list yet")
+        hooks.append(fun)
+        return fun
+
+    return decorate

@@ -1,0 +1,1019 @@
+"""The application: what is registered, and the walk of a request through it.
+
+Registration fills tables; `__request__` and the methods it names, from top to
+bottom, are the life of a request. What a route is, is known by routing; what a
+response is, by response; here is only decided who is asked, and in which order.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from functools import partial
+from threading import Lock
+from time import time
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from poorwsgi.config import Settings, digest_algorithms
+from poorwsgi.headers import parse_host
+from poorwsgi.request import Request, SimpleRequest, options_of
+from poorwsgi.response import (
+    ANSWERS,
+    BLOCK_SIZE,
+    JSON,
+    BaseResponse,
+    FileObjResponse,
+    HTTPException,
+    IBytesIO,
+    NoContentResponse,
+    Response,
+    ResponseError,
+    close_body,
+    is_json_value,
+    to_response,
+)
+from poorwsgi.routing import (
+    Endpoint,
+    Registrar,
+    RouteGroup,
+    Router,
+    Rule,
+    bits_of,
+    default_filters,
+    method_mask,
+    method_names,
+    re_filter,
+    re_invalid_filter,
+    spread,
+    take,
+)
+from poorwsgi.state import (
+    HTTP_BAD_REQUEST,
+    HTTP_INTERNAL_SERVER_ERROR,
+    HTTP_METHOD_NOT_ALLOWED,
+    HTTP_NOT_FOUND,
+    HTTP_NOT_IMPLEMENTED,
+    METHOD_ALL,
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_OPTIONS,
+    METHOD_POST,
+    REASONS,
+    BodyError,
+    deprecated,
+    methods,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeAlias, TypeVar
+    from wsgiref.types import StartResponse, WSGIApplication
+
+    from poorwsgi.routing import Converters, Filter, Handler, Methods
+
+    Environ: TypeAlias = dict[str, Any]
+    Hook: TypeAlias = Callable[..., Any]
+    F = TypeVar("F", bound=Callable[..., Any])
+
+__all__ = [
+    "AUTH_DIGEST_ALGORITHMS",  # noqa: F822 - made by __getattr__
+    "Application",
+    "RouteGroup",
+    "re_filter",
+    "re_invalid_filter",
+    "to_response",
+]
+
+log = logging.getLogger("poorwsgi")
+
+GET_HEAD = METHOD_HEAD | METHOD_GET
+GET_HEAD_POST = METHOD_HEAD | METHOD_GET | METHOD_POST
+
+#: Good Host headers that an application remembers, at most.
+MAX_HOSTS = 1000
+
+_applications: WeakValueDictionary[str, Application] = WeakValueDictionary()
+_applications_lock = Lock()
+
+
+class Application(Settings, Registrar):
+    """A WSGI application.
+
+    It is set up by its decorators, or by the `set_*` and `add_*` methods, and
+    called by a WSGI server. Options are attributes, see `config.Settings`.
+
+    :param name: unique among the living applications of a process
+    :raises RuntimeError: if another application has the name
+    """
+
+    #: Class of the requests that handlers get.
+    request_class: type[Request] = Request
+
+    def __init__(self, name: str = "__main__"):
+        with _applications_lock:
+            if name in _applications:
+                raise RuntimeError(f"Application with name {name} exist yet.")
+            _applications[name] = self
+        super().__init__()
+        self._name = name
+        self._router = Router()
+        self._static = self._router.static.get
+        self._filters: dict[str, Filter] = default_filters()
+        self._before: tuple[Hook, ...] = ()
+        self._after: tuple[Hook, ...] = ()
+        self._defaults: dict[int, Handler] = {}
+        self._states: dict[int, dict[int, Handler]] = {}
+        self._errors: dict[type[Exception], dict[int, Handler]] = {}
+        self._answers = ANSWERS
+        self._hosts: set[str | None] = {None}
+
+    def __repr__(self) -> str:
+        return f"{self._name} - callable Application class instance"
+
+    @property
+    def name(self) -> str:
+        """Name of the application."""
+        return self._name
+
+    def release(self) -> None:
+        """Give the name free for another application."""
+        with _applications_lock:
+            if _applications.get(self._name) is self:
+                del _applications[self._name]
+
+    def _option_changed(self, name: str) -> None:
+        if name == "allowed_hosts":
+            self._hosts = {None}
+        elif name == "json_dumps":
+            # Without its own entry, a dict goes the way of all other values.
+            own = self._json_dumps is not None
+            self._answers = {
+                kind: answer
+                for kind, answer in ANSWERS.items()
+                if not (own and kind is dict)
+            }
+
+    # -- the walk ----------------------------------------------------------
+
+    def __call__(self, env: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        return self.__request__(env, start_response)
+
+    def __request__(
+        self, env: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Walk one request from its environment to the body of its answer."""
+        env["REQUEST_STARTTIME"] = time()
+        req: Any = None
+        answer = None
+        try:
+            req = self.request_class(env, self)
+            get = env.get
+            # PERF: three look-ups instead of a call for the plain request.
+            if (
+                get("HTTP_HOST") not in self._hosts
+                or get("CONTENT_LENGTH")
+                or get("HTTP_COOKIE")
+            ):
+                self.check_head(req)
+            value = self.handler_from_table(req)
+            answer = self._answers.get(type(value))
+            if answer is None or self._after or get("REQUEST_METHOD") == "HEAD":
+                answer = None
+                response = self.to_response(value)
+            else:
+                headers, body = answer(value)
+        except Exception as err:
+            answer = None
+            response = self.response_for_error(req or SimpleRequest(env, self), err)
+        if answer is not None:
+            start_response("200 OK", headers)
+            return (body,)
+        req = req or SimpleRequest(env, self)
+        if self._after:
+            response = self.apply_after(req, response)
+        return self.send(req, response, start_response)
+
+    def check_head(self, req: Request) -> None:
+        """Refuse a request for what its request line and headers show.
+
+        :raises HTTPException: 400, 413 or 431
+        """
+        host = req._environ.get("HTTP_HOST")
+        if host not in self._hosts:
+            self._check_host(host)
+        req.check_head()
+
+    def _check_host(self, value: str) -> None:
+        """Remember a good Host, refuse a bad one (RFC 9112, 3.2)."""
+        host = parse_host(value.strip())
+        allowed = self._allowed_hosts
+        if host is None:
+            raise HTTPException(HTTP_BAD_REQUEST, error="Invalid Host header")
+        if allowed is not None and host[0].lower().rstrip(".") not in allowed:
+            log.warning("Host %r is not in allowed_hosts", host[0])
+            raise HTTPException(HTTP_BAD_REQUEST, error="Unknown host")
+        if len(self._hosts) < MAX_HOSTS:
+            self._hosts.add(value)
+
+    def handler_from_table(self, req: Any) -> Any:
+        """Find the handler of a request, call it, and return its value."""
+        path = req.path
+        method = req._environ.get("REQUEST_METHOD")
+        endpoints = self._static(path)
+        if endpoints is not None:
+            endpoint = endpoints.get(method)
+            if endpoint is not None:
+                # PERF: call_handler() written out, 0.15 us of 1.2
+                req._uri_rule = endpoint.rule
+                req._uri_handler = endpoint.handler
+                if self._before:
+                    self.handler_from_before(req)
+                return endpoint.call(req)
+        if method not in methods and method is not None:
+            self.handler_from_before(req)
+            return self.state_from_table(req, HTTP_NOT_IMPLEMENTED)
+        if "\0" in path:
+            raise HTTPException(HTTP_BAD_REQUEST, error="NUL in path")
+        endpoint, values, match = self._router.find(path, method or "GET")
+        if endpoint is not None:
+            req._match = match
+            req._values = values
+            req._endpoint = endpoint
+            return self.call_handler(
+                req, endpoint.rule, endpoint.handler, endpoint.call, values
+            )
+        if endpoints is None:
+            found, value = self.handler_from_files(req, path, method)
+            if found:
+                return value
+        return self.handler_from_default(req)
+
+    def call_handler(
+        self,
+        req: Any,
+        rule: str,
+        handler: Handler | None,
+        call: Handler,
+        args: Iterable[Any] = (),
+    ) -> Any:
+        """Note what was found, run the before-hooks, then call the handler."""
+        req._uri_rule = rule
+        req._uri_handler = handler
+        if self._before:
+            self.handler_from_before(req)
+        return call(req, *args)
+
+    def handler_from_before(self, req: Any) -> None:
+        """Run the before-hooks."""
+        for hook in self._before:
+            hook(req)
+
+    def handler_from_files(
+        self, req: Any, path: str, method: str | None
+    ) -> tuple[bool, Any]:
+        """Return whether a file or /debug-info is meant, and the value of it."""
+        if req.document_root and method in ("GET", "HEAD"):
+            # Applications without a document root never load it.
+            from poorwsgi import static
+
+            target = static.find(req)
+            if target is not None:
+                value = self.call_handler(
+                    req, "/*", target.uri_handler, lambda req: target.respond()
+                )
+                return True, value
+        if path == "/debug-info" and req.debug:
+            from poorwsgi.results import debug_info
+
+            value = self.call_handler(
+                req, "/debug-info", debug_info, debug_info, (self,)
+            )
+            return True, value
+        return False, None
+
+    def handler_from_default(self, req: Any) -> Any:
+        """Answer where no rule has both path and method.
+
+        A default handler steps in, unless a static rule knows the path; one for
+        OPTIONS always does. Else OPTIONS is answered with the methods there are,
+        and any other request with 405 or 404.
+        """
+        number = req.method_number
+        allowed = self.allowed_methods(req.path)
+        known = self._static(req.path) is not None
+        default = for_method(self._defaults, number)
+        if default is not None and (number == METHOD_OPTIONS or not known):
+            return self.call_handler(req, "/*", default, default)
+        req._uri_rule = "/*"
+        if self._before:
+            self.handler_from_before(req)
+        if not allowed:
+            return self.state_from_table(req, HTTP_NOT_FOUND)
+        if number == METHOD_OPTIONS:
+            names = ", ".join(method_names(allowed | METHOD_OPTIONS))
+            return NoContentResponse({"Allow": names})
+        return self.state_from_table(req, HTTP_METHOD_NOT_ALLOWED)
+
+    def allowed_methods(self, path: str) -> int:
+        """Return the bits of all methods that have a rule for this path."""
+        return self._router.allowed(path)
+
+    # -- errors
+
+    def response_for_error(self, req: Any, error: Exception) -> BaseResponse:
+        """Return the answer for what was raised, the first rung that holds."""
+        if isinstance(error, HTTPException):
+            response = error.make_response()
+            if response is not None:
+                return response
+            return self._state_response(req, error.status_code, error.kwargs)
+        if isinstance(error, ResponseError):
+            return self._state_response(req, HTTP_INTERNAL_SERVER_ERROR, {})
+        if not isinstance(req, Request) and isinstance(error, ConnectionError):
+            # The server gave no path, so there is no request.
+            return self._state_response(req, HTTP_BAD_REQUEST, {"error": error})
+        from_handler = self._error_response(req, error)
+        if from_handler is not None:
+            return from_handler
+        if isinstance(error, BodyError):
+            return self._state_response(req, error.status_code, {"error": error})
+        if isinstance(error, ConnectionError):
+            log.warning("Connection failed: %r", error)
+        return self._state_response(req, HTTP_INTERNAL_SERVER_ERROR, {})
+
+    def error_from_table(self, req: Any, error: Exception) -> Any:
+        """Return what the handler of an exception made of it, None without one."""
+        return self._error_response(req, error)
+
+    def _error_response(self, req: Any, error: Exception) -> BaseResponse | None:
+        handler = self._error_handler_for(req, error)
+        if handler is None:
+            return None
+        req.error_handler = handler
+        try:
+            return self.to_response(handler(req, error))
+        except HTTPException as err:
+            response = err.make_response()
+            if response is not None:
+                return response
+            return self._state_response(req, err.status_code, err.kwargs)
+        except Exception:
+            return self._internal_server_error(req)
+
+    def _error_handler_for(self, req: Any, error: Exception) -> Handler | None:
+        """Return the first handler for a type of *error* and the method."""
+        for kind, table in self._errors.items():
+            if isinstance(error, kind):
+                handler = for_method(table, req.method_number)
+                if handler is not None:
+                    return handler
+        return None
+
+    def state_from_table(self, req: Any, status_code: int, **kwargs: Any) -> Any:
+        """Return the answer of a status: the user's handler, else the page of it."""
+        return self._state_response(req, status_code, kwargs)
+
+    def _state_response(
+        self,
+        req: Any,
+        status_code: int,
+        kwargs: dict[str, Any],
+        seen: frozenset[int] = frozenset(),
+    ) -> BaseResponse:
+        """Call the handler of a status.
+
+        If it raises another status, that one is handled in turn, each once; if
+        it crashes, 500 is. What was *seen* already is answered by our page.
+        """
+        handler = for_method(self._states.get(status_code), req.method_number)
+        if handler is None or status_code in seen:
+            return self._allow(req, self._default_state(req, status_code, kwargs))
+        req.error_handler = handler
+        seen |= {status_code}
+        try:
+            if status_code == HTTP_INTERNAL_SERVER_ERROR:
+                log_error(req)
+            return self._allow(req, self.to_response(accepting(handler, req, kwargs)))
+        except HTTPException as err:
+            response = err.make_response()
+            if response is not None:
+                return response
+            return self._state_response(req, err.status_code, err.kwargs, seen)
+        except Exception:
+            if status_code == HTTP_INTERNAL_SERVER_ERROR:
+                return self._internal_server_error(req)
+            return self._state_response(req, HTTP_INTERNAL_SERVER_ERROR, {}, seen)
+
+    def _default_state(
+        self, req: Any, status_code: int, kwargs: dict[str, Any]
+    ) -> BaseResponse:
+        """Return our own answer of a status."""
+        # Applications whose requests all succeed never load it.
+        from poorwsgi import results
+
+        try:
+            handler = for_method(
+                results.default_states.get(status_code), req.method_number
+            )
+            if handler is not None:
+                return to_response(accepting(handler, req, kwargs))
+            if status_code in REASONS:
+                return results.status_page(req, status_code, error=kwargs.get("error"))
+            return results.not_implemented(req, status_code)
+        except Exception:
+            if status_code == HTTP_INTERNAL_SERVER_ERROR:
+                raise  # there is nothing left to try: the server has to answer
+            return self._internal_server_error(req)
+
+    def _internal_server_error(self, req: Any) -> BaseResponse:
+        """Return the last page there is; if it fails, the error is the server's."""
+        from poorwsgi.results import internal_server_error
+
+        return internal_server_error(req)
+
+    def _allow(self, req: Any, response: BaseResponse) -> BaseResponse:
+        """Add Allow to a 405 that has none (RFC 9110, 15.5.6)."""
+        if response._status_code == HTTP_METHOD_NOT_ALLOWED:
+            names = method_names(self.allowed_methods(req.path))
+            if "Allow" not in response.headers:
+                response.headers["Allow"] = ", ".join(names)
+        return response
+
+    # -- the end of the walk
+
+    def to_response(self, value: Any) -> BaseResponse:
+        """Return the response for what a handler returned."""
+        if self._json_dumps is not None:
+            value = self._dumped(value)
+        return to_response(value)
+
+    def _dumped(self, value: Any) -> Any:
+        """Return JSON values encoded by `json_dumps` of the application."""
+        data, *rest = value if isinstance(value, tuple) and value else (value,)
+        if not is_json_value(data) or self._json_dumps is None:
+            return value
+        response = Response(self._json_dumps(data), JSON)
+        status_code = next((item for item in rest if isinstance(item, int)), 200)
+        headers = [item for item in rest if not isinstance(item, (int, str))]
+        if headers and headers[0] is not None:
+            response = Response(response.data, JSON, headers[0])
+        response.status_code = status_code
+        return response
+
+    def apply_after(self, req: Any, response: BaseResponse) -> BaseResponse:
+        """Run the after-hooks; they see every answer, also that of an error.
+
+        A hook that fails is answered like a handler that does, and the hooks
+        behind it see that answer.
+        """
+        for hook in self._after:
+            try:
+                response = self.to_response(hook(req, response))
+            except Exception as err:
+                response = self.response_for_error(req, err)
+        return response
+
+    def send(
+        self, req: Any, response: BaseResponse, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Hand the response to the server: HEAD, file wrapper, and what can fail."""
+        env = req._environ
+        head = env.get("REQUEST_METHOD") == "HEAD"
+        if response._used:
+            log.error("%r was returned twice, a response can be used once", response)
+            response = self._default_state(req, HTTP_INTERNAL_SERVER_ERROR, {})
+        if head:
+            response._head = True
+        try:
+            body = response(start_response)
+        except Exception as err:
+            return self._send_error(req, err, start_response, head)
+        if head:
+            close_body(body)
+            return ()
+        if type(body) is IBytesIO:
+            # PERF: servers would ask for 1 kB at a time.
+            return (body.read(),)
+        if isinstance(response, FileObjResponse) and "wsgi.file_wrapper" in env:
+            # uWSGI would send the whole file.
+            is_cut = response._slice is not None and "uwsgi.version" in env
+            if hasattr(body, "read") and not is_cut:
+                wrapped: Iterable[bytes] = env["wsgi.file_wrapper"](body, BLOCK_SIZE)
+                return wrapped
+        return body
+
+    def _send_error(
+        self, req: Any, error: Exception, start_response: StartResponse, head: bool
+    ) -> Iterable[bytes]:
+        """Send the answer for what went wrong while sending, such as 416."""
+        info: Any = None if isinstance(error, HTTPException) else sys.exc_info()
+        response = self.response_for_error(req, error)
+        response._head = head
+        if info is None:
+            body = response(start_response)
+        else:
+            # PEP 3333: after headers were given, only this replaces them.
+            body = response(lambda *answer: start_response(*answer, info))
+        if head:
+            close_body(body)
+            return ()
+        return body
+
+    # -- routes ------------------------------------------------------------
+
+    @property
+    def filters(self) -> dict[str, Filter]:
+        """Copy of the table of filters: name to regex and converter."""
+        return dict(self._filters)
+
+    def set_filter(
+        self, name: str, regex: str, converter: Callable[[str], Any] = str
+    ) -> None:
+        """Set a filter for rules set from now on.
+
+        :param converter: makes a value of the text; if it raises, the path is one
+            that does not exist
+        """
+        re.compile(regex)  # a mistake shows here, not in a rule
+        if name[:1] != ":":
+            name = ":" + name
+        self._filters = {**self._filters, name: (regex, converter)}
+
+    @property
+    def routes(self) -> dict[str, dict[int, Handler]]:
+        """Copy of the static routes: path to handlers by method bit."""
+        return {
+            path: {bit: endpoint.handler for bit, endpoint in table.items()}
+            for path, table in self._router.static_tables().items()
+        }
+
+    @property
+    def regular_routes(
+        self,
+    ) -> dict[re.Pattern[str], dict[int, tuple[Handler, Converters, str]]]:
+        """Copy of the regular routes, in the order they are tried."""
+        return {
+            route.pattern: {
+                bit: (endpoint.handler, endpoint.converters, endpoint.rule)
+                for bit, endpoint in route.table.items()
+            }
+            for route in self._router.regular_routes()
+        }
+
+    def set_route(
+        self,
+        uri: str,
+        fun: Handler,
+        method: Methods = GET_HEAD,
+        name: str | None = None,
+    ) -> None:
+        """Set a handler for a rule.
+
+        :param uri: a path, or a rule with groups such as ``/user/<id:int>``
+        :param method: method bits, a name, or an iterable of them
+        :param name: name for `url_for`
+        :raises ValueError: for spaces in a group, or an unknown method
+        :raises RuntimeError: for a filter that is not defined
+        """
+        self._set_route(uri, fun, method_mask(method), name, ())
+
+    def _set_route(
+        self,
+        uri: str,
+        fun: Handler,
+        mask: int,
+        name: str | None,
+        groups: tuple[RouteGroup, ...],
+    ) -> None:
+        rule = Rule(uri, self._filters)
+        call = partial(self._call_in_groups, groups, fun) if groups else fun
+        converters = [(part.name, part.converter) for part in rule.parts]
+        if rule.parts:
+            endpoint = Endpoint(uri, fun, call, converters)
+            pattern = re.compile(rule.regex, re.U)
+            self._router.add_regular(pattern, mask, endpoint, rule)
+        else:
+            self._router.add_static(uri, mask, Endpoint(uri, fun, call))
+        self._router.remember(rule, fun, name)
+
+    def pop_route(self, uri: str, method: int) -> Any:
+        """Remove a route of one method and return what was set.
+
+        That is the handler of a static rule, or (handler, converters, rule).
+
+        :raises KeyError: if there is none
+        """
+        rule = Rule(uri, self._filters)
+        if rule.parts:
+            return self.pop_regular_route(rule.regex, method)
+        return self._router.pop_static(uri, method).handler
+
+    def is_route(self, uri: str) -> bool:
+        """Return True if a rule has a route, for whichever method."""
+        rule = Rule(uri, self._filters)
+        if rule.parts:
+            return self.is_regular_route(rule.regex)
+        return uri in self._router.static
+
+    def regular_route(self, ruri: str, method: Methods = GET_HEAD) -> Callable[[F], F]:
+        """Return a decorator that sets a handler for a regular expression.
+
+        It has to match from the start of the path; the end is free.
+        """
+
+        def decorate(fun: F) -> F:
+            self.set_regular_route(ruri, fun, method)
+            return fun
+
+        return decorate
+
+    def set_regular_route(
+        self,
+        uri: str,
+        fun: Handler,
+        method: Methods = GET_HEAD,
+        converters: Converters = (),
+        rule: str | None = None,
+    ) -> None:
+        """Set a handler for a regular expression.
+
+        :param converters: pairs of group name and converter; without them the
+            handler gets all groups as they are
+        """
+        endpoint = Endpoint(rule or uri, fun, None, converters)
+        pattern = re.compile(uri, re.U)
+        self._router.add_regular(pattern, method_mask(method), endpoint)
+
+    def pop_regular_route(
+        self, uri: str, method: int
+    ) -> tuple[Handler, Converters, str]:
+        """Remove a route and return (handler, converters, rule).
+
+        :raises KeyError: if there is none
+        """
+        endpoint = self._router.pop_regular(re.compile(uri, re.U), method)
+        return endpoint.handler, endpoint.converters, endpoint.rule
+
+    def is_regular_route(self, r_uri: str) -> bool:
+        """Return True if a regular expression has a route."""
+        return self._router.is_regular(re.compile(r_uri, re.U))
+
+    def url_for(self, target: str | Handler, **args: Any) -> str:
+        """Return the path of a route, by its name or its handler.
+
+        Arguments that its rule does not name become the query string.
+
+        :raises LookupError: if there is no such route
+        :raises ValueError: if a value is missing or does not fit
+        """
+        return self._router.rule_of(target).build(args)
+
+    def add_group(self, group: RouteGroup) -> None:
+        """Add the routes of a group, those of today and those to come."""
+        group.connect(self._set_route)
+
+    def group(self, prefix: str, name: str | None = None) -> RouteGroup:
+        """Return a new group of this application."""
+        group = RouteGroup(prefix, name)
+        self.add_group(group)
+        return group
+
+    def _call_in_groups(
+        self, groups: tuple[RouteGroup, ...], handler: Handler, req: Any, *args: Any
+    ) -> BaseResponse:
+        """Call a handler within the hooks of its groups, from outside in."""
+        try:
+            for group in groups:
+                for hook in group.before:
+                    hook(req)
+            response = self.to_response(handler(req, *args))
+        except Exception as err:
+            response = self._group_error(groups, req, err)
+        for group in reversed(groups):
+            for hook in group.after:
+                response = self.to_response(hook(req, response))
+        return response
+
+    def _group_error(
+        self, groups: tuple[RouteGroup, ...], req: Any, error: Exception
+    ) -> BaseResponse:
+        if not isinstance(error, HTTPException):
+            for group in reversed(groups):
+                for kind, handler in group.errors.items():
+                    if isinstance(error, kind):
+                        req.error_handler = handler
+                        try:
+                            return self.to_response(handler(req, error))
+                        except Exception as err:
+                            return self.response_for_error(req, err)
+        return self.response_for_error(req, error)
+
+    def mount(self, prefix: str, wsgi_app: WSGIApplication) -> None:
+        """Let another WSGI application answer below *prefix*.
+
+        It sees SCRIPT_NAME and PATH_INFO as if it stood there alone. Hooks of
+        this application run around it; headers that an after-hook adds are sent.
+        """
+        prefix = prefix.rstrip("/")
+        if not prefix.startswith("/"):
+            raise ValueError(f"A prefix starts with a slash: {prefix!r}")
+
+        def mounted(req: Any, *_: Any) -> MountedResponse:
+            return MountedResponse(wsgi_app, below(req._environ, prefix))
+
+        pattern = re.compile(rf"{re.escape(prefix)}(?:/.*)?\Z", re.S)
+        endpoint = Endpoint(prefix + "/*", mounted)
+        self._router.add_regular(pattern, METHOD_ALL, endpoint)
+
+    # -- defaults, states, errors ------------------------------------------
+
+    @property
+    def defaults(self) -> dict[int, Handler]:
+        """Copy of the default handlers by method bit."""
+        return dict(self._defaults)
+
+    def default(self, method: Methods = GET_HEAD) -> Callable[[F], F]:
+        """Return a decorator that sets a default handler."""
+
+        def decorate(fun: F) -> F:
+            self.set_default(fun, method)
+            return fun
+
+        return decorate
+
+    def set_default(self, fun: Handler, method: Methods = GET_HEAD) -> None:
+        """Set the handler of requests that nothing else serves."""
+        bits = bits_of(method_mask(method))
+        self._defaults = {**self._defaults, **dict.fromkeys(bits, fun)}
+
+    def pop_default(self, method: int) -> Handler:
+        """Remove and return a default handler; KeyError if there is none."""
+        defaults = dict(self._defaults)
+        handler = defaults.pop(method)
+        self._defaults = defaults
+        return handler
+
+    @property
+    def states(self) -> dict[int, dict[int, Handler]]:
+        """Copy of the state handlers by status and method bit."""
+        return {code: dict(table) for code, table in self._states.items()}
+
+    def http_state(
+        self, status_code: int, method: Methods = GET_HEAD_POST
+    ) -> Callable[[F], F]:
+        """Return a decorator that sets the handler of an HTTP status."""
+
+        def decorate(fun: F) -> F:
+            self.set_http_state(status_code, fun, method)
+            return fun
+
+        return decorate
+
+    def set_http_state(
+        self, status_code: int, fun: Handler, method: Methods = GET_HEAD_POST
+    ) -> None:
+        """Set the handler of an HTTP status: ``fun(req, **kwargs)``."""
+        states = dict(self._states)
+        spread(states, int(status_code), method_mask(method), fun)
+        self._states = states
+
+    def pop_http_state(self, status_code: int, method: int) -> Handler:
+        """Remove and return a state handler; KeyError if there is none."""
+        states = dict(self._states)
+        handler: Handler = take(states, status_code, method)
+        self._states = states
+        return handler
+
+    @property
+    def errors(self) -> dict[type[Exception], dict[int, Handler]]:
+        """Copy of the exception handlers, in the order they are tried."""
+        return {error: dict(table) for error, table in self._errors.items()}
+
+    def error_handler(
+        self, error: type[Exception], method: Methods = GET_HEAD_POST
+    ) -> Callable[[F], F]:
+        """Return a decorator that sets the handler of an exception type."""
+
+        def decorate(fun: F) -> F:
+            self.set_error_handler(error, fun, method)
+            return fun
+
+        return decorate
+
+    def set_error_handler(
+        self, error: type[Exception], fun: Handler, method: Methods = GET_HEAD_POST
+    ) -> None:
+        """Set the handler of an exception type: ``fun(req, error)``."""
+        errors = dict(self._errors)
+        spread(errors, error, method_mask(method), fun)
+        self._errors = errors
+
+    def pop_error_handler(self, error: type[Exception], method: int) -> Handler:
+        """Remove and return an exception handler; KeyError if there is none."""
+        errors = dict(self._errors)
+        handler: Handler = take(errors, error, method)
+        self._errors = errors
+        return handler
+
+    # -- hooks -------------------------------------------------------------
+
+    @property
+    def before(self) -> tuple[Hook, ...]:
+        """Hooks before each answer, in call order."""
+        return self._before
+
+    @property
+    def after(self) -> tuple[Hook, ...]:
+        """Hooks after each answer, in call order."""
+        return self._after
+
+    def before_response(self) -> Callable[[F], F]:
+        """Return a decorator that adds ``hook(req)`` before each answer."""
+
+        def decorate(fun: F) -> F:
+            self.add_before_response(fun)
+            return fun
+
+        return decorate
+
+    def add_before_response(self, fun: Hook) -> None:
+        """Add a hook; ValueError if it is there already."""
+        self._before = appended(self._before, fun)
+
+    def pop_before_response(self, fun: Hook) -> None:
+        """Remove a hook; ValueError if it is not there."""
+        self._before = removed(self._before, fun)
+
+    def after_response(self) -> Callable[[F], F]:
+        """Return a decorator that adds ``hook(req, response) -> response``."""
+
+        def decorate(fun: F) -> F:
+            self.add_after_response(fun)
+            return fun
+
+        return decorate
+
+    def add_after_response(self, fun: Hook) -> None:
+        """Add a hook; ValueError if it is there already."""
+        self._after = appended(self._after, fun)
+
+    def pop_after_response(self, fun: Hook) -> None:
+        """Remove a hook; ValueError if it is not there."""
+        self._after = removed(self._after, fun)
+
+    before_request = deprecated("use before_response")(before_response)
+    add_before_request = deprecated("use add_before_response")(add_before_response)
+    pop_before_request = deprecated("use pop_before_response")(pop_before_response)
+    after_request = deprecated("use after_response")(after_response)
+    add_after_request = deprecated("use add_after_response")(add_after_response)
+    pop_after_request = deprecated("use pop_after_response")(pop_after_response)
+
+    # -- the rest ----------------------------------------------------------
+
+    @staticmethod
+    def get_options() -> dict[str, str]:
+        """Return the ``app_*`` variables of the process, without the prefix."""
+        return options_of(os.environ)
+
+    def set_profile(self, runctx: Callable[..., Any], dump: str) -> None:
+        """Profile each request from now on.
+
+        :param runctx: `cProfile.runctx`, or what has its interface
+        :param dump: start of the names of the files that are written
+        """
+        self._profile = (runctx, dump)
+        # The seam: an attribute of the instance hides the method of the class.
+        self.__dict__["__request__"] = self.__profile_request__
+
+    def del_profile(self) -> None:
+        """Profile no more requests."""
+        self.__dict__.pop("__request__", None)
+
+    def __original_request__(
+        self, env: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Walk one request, whether or not profiling is on."""
+        return type(self).__request__(self, env, start_response)
+
+    def __profile_request__(
+        self, env: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Walk one request under the profiler."""
+        runctx, dump = self._profile
+        answers: list[Iterable[bytes]] = []
+
+        def walk() -> None:
+            answers.append(self.__original_request__(env, start_response))
+
+        runctx("walk()", globals(), {"walk": walk}, filename=profile_name(dump, env))
+        return answers[0]
+
+
+# -- helpers of the walk ---------------------------------------------------
+
+
+def for_method(table: dict[int, Handler] | None, number: int) -> Handler | None:
+    """Return the handler of a method; that of GET answers HEAD as well."""
+    if not table:
+        return None
+    handler = table.get(number)
+    if handler is None and number == METHOD_HEAD:
+        handler = table.get(METHOD_GET)
+    return handler
+
+
+def accepting(handler: Handler, req: Any, kwargs: dict[str, Any]) -> Any:
+    """Call a state handler with those keywords that it takes.
+
+    COMPAT: handlers written as ``fun(req, *_)`` take none of them.
+    """
+    if not kwargs:
+        return handler(req)
+    # Only errors with details come here: 11 ms once, for `inspect`.
+    from inspect import Parameter, signature
+
+    try:
+        parameters = signature(handler).parameters.values()
+    except (TypeError, ValueError):  # a builtin that does not tell
+        return handler(req, **kwargs)
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+        return handler(req, **kwargs)
+    names = {
+        parameter.name
+        for parameter in parameters
+        if parameter.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    }
+    return handler(req, **{k: v for k, v in kwargs.items() if k in names})
+
+
+def log_error(req: Any) -> None:
+    """Log the error that a handler of 500 answers, if there is one."""
+    if sys.exc_info()[0] is not None:
+        # Called while the error is being handled.
+        log.exception(  # noqa: LOG004
+            "%r %r failed", req.method, req._environ.get("PATH_INFO")
+        )
+
+
+def appended(hooks: tuple[Hook, ...], fun: Hook) -> tuple[Hook, ...]:
+    """Return hooks with one more."""
+    if fun in hooks:
+        raise ValueError(f"{fun} is in list yet")
+    return (*hooks, fun)
+
+
+def removed(hooks: tuple[Hook, ...], fun: Hook) -> tuple[Hook, ...]:
+    """Return hooks without one."""
+    if fun not in hooks:
+        raise ValueError(f"{fun} is not in list")
+    return tuple(hook for hook in hooks if hook != fun)
+
+
+def profile_name(dump: str, env: Environ) -> str:
+    """Return the name of a profile file: what was asked for, and when.
+
+    Only letters that are safe in a file name stay of what the client sent.
+    """
+    asked = f"{env.get('REQUEST_METHOD')}{env.get('PATH_INFO', '')}"
+    asked = re.sub(r"[^A-Za-z0-9_.-]", "_", asked)[:100]
+    return f"{dump}_{asked}.{time()}.profile"
+
+
+def below(environ: Environ, prefix: str) -> Environ:
+    """Return the environment of an application mounted at *prefix*."""
+    inner = dict(environ)
+    inner["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + prefix
+    inner["PATH_INFO"] = environ["PATH_INFO"][len(prefix) :]
+    return inner
+
+
+class MountedResponse(BaseResponse):
+    """What another WSGI application answers, with our headers added."""
+
+    def __init__(self, wsgi_app: WSGIApplication, environ: Environ):
+        super().__init__("", ())
+        self._wsgi_app = wsgi_app
+        self._environ = environ
+
+    def __call__(self, start_response: StartResponse) -> Iterable[bytes]:
+        """Call the application; its body and close() are the server's."""
+        self._used = True
+        if not self.headers:
+            return self._wsgi_app(self._environ, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], *info: Any) -> Any:
+            return start_response(status, [*headers, *self.headers], *info)
+
+        return self._wsgi_app(self._environ, start)
+
+
+def __getattr__(name: str) -> Any:
+    """Make AUTH_DIGEST_ALGORITHMS on first use: hashlib loads OpenSSL."""
+    if name != "AUTH_DIGEST_ALGORITHMS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = digest_algorithms()
+    return value
