@@ -110,9 +110,19 @@ def _auth_timeout(_: Settings, value: int | None) -> int | None:
 def digest_algorithms() -> dict[str, Any]:
     """Return the hash constructor of each algorithm name of HTTP Digest."""
     # hashlib loads OpenSSL, 4 ms that only Digest applications have to spend.
-    from hashlib import md5, sha256
+    from hashlib import md5, new, sha256
 
-    return {"MD5": md5, "MD5-sess": md5, "SHA-256": sha256, "SHA-256-sess": sha256}
+    def sha512_256(data: bytes = b"") -> Any:
+        return new("sha512_256", data)
+
+    return {
+        "MD5": md5,
+        "MD5-sess": md5,
+        "SHA-256": sha256,
+        "SHA-256-sess": sha256,
+        "SHA-512-256": sha512_256,
+        "SHA-512-256-sess": sha512_256,
+    }
 
 
 class Settings:
@@ -228,10 +238,22 @@ class Settings:
     auth_timeout: Option[int | None] = Option(
         300, _auth_timeout, "Seconds a nonce lives at least; 0 or None: for ever."
     )
+    auth_userhash = Option(
+        False, _bool, "Let Digest clients send a hash of the user name (RFC 7616)."
+    )
+    auth_store: Option[Any] = Option(
+        None,
+        None,
+        "A `poorwsgi.store` where processes and hosts note used Digest answers; "
+        "None: each process notes its own.",
+    )
 
     def __init__(self) -> None:
         #: {realm: {user: digest}}, usually a `poorwsgi.digest.PasswordMap`.
         self.auth_map: Any = {}
+        #: {algorithm: {realm: {user: digest}}}: a challenge for each algorithm, in
+        #: this order; used instead of `auth_algorithm` and `auth_map` if not empty.
+        self.auth_maps: dict[str, Any] = {}
         self._json_mime_types = [
             "application/json",
             "application/javascript",
