@@ -46,9 +46,7 @@ from poorwsgi.urlencoded import parse_query
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from http.cookies import SimpleCookie
-    from typing import BinaryIO
-
-    from poorwsgi.multipart import Part
+    from poorwsgi.body import BodyPart
     from poorwsgi.routing import Endpoint
     from poorwsgi.wsgi import Application
 
@@ -704,8 +702,8 @@ class Request(SimpleRequest):
     @property
     def is_chunked(self) -> bool:
         """True if the body comes in chunks (RFC 9112, 7.1)."""
-        coding = self._environ.get("HTTP_TRANSFER_ENCODING")
-        return bool(coding) and coding.split(",")[-1].strip().lower() == "chunked"
+        coding: str = self._environ.get("HTTP_TRANSFER_ENCODING") or ""
+        return coding.split(",")[-1].strip().lower() == "chunked"
 
     @property
     def is_chunked_request(self) -> bool:
@@ -799,7 +797,7 @@ class Request(SimpleRequest):
             return self._body.data
 
     @property
-    def input(self) -> BinaryIO:
+    def input(self) -> Any:
         """The body as a file, which never reads past its end."""
         with _answered():
             return self._body.input
@@ -819,7 +817,7 @@ class Request(SimpleRequest):
         """
         return self._body.read_chunk()
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[BodyPart]:
         """Yield the parts of a multipart body as they arrive.
 
         :raises HTTPException: 400, 408 or 413 if it can not be read

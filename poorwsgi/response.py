@@ -91,7 +91,7 @@ class IBytesIO(BytesIO):
         """Return up to 1024 bytes."""
         return self.read(1024)
 
-    def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[bytes]:
         return iter(self.read_kilo, b"")
 
 
@@ -185,6 +185,8 @@ class BaseResponse:
     #: First and last byte to send, decided when the headers are.
     _slice: tuple[int, int] | None = None
     _used = False
+    #: Set when the server has been given the headers: what fails later is its.
+    _told = False
     #: Set before the call when nobody will read the body.
     _head = False
     _content_length = 0
@@ -377,6 +379,7 @@ class BaseResponse:
     def __start_response__(self, start_response: StartResponse) -> None:
         """Finish the headers and hand them to the server."""
         pairs = self._complete()
+        self._told = True
         start_response(STATUS_LINES[self._status_code], pairs)
 
     def __end_of_response__(self) -> Iterable[bytes]:
@@ -760,7 +763,7 @@ class FileResponse(FileObjResponse):
         # The server reads in large blocks; a buffer would only copy them.
         file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the server
         try:
-            super().__init__(file, content_type, headers, status_code)  # type: ignore[arg-type]
+            super().__init__(file, content_type, headers, status_code)
             if status_code == HTTP_OK:
                 self.make_partial()
             if "Last-Modified" not in self.headers:
@@ -1136,14 +1139,14 @@ def is_json_value(data: object) -> bool:
     return isinstance(data, dict) or hasattr(type(data), "__dataclass_fields__")
 
 
-def iter_checked(data: Any) -> Iterable[bytes]:
+def iter_checked(data: Any) -> Any:
     """Return *data* if it is iterable, else raise TypeError."""
     if isinstance(data, (BaseResponse, type)):
         raise TypeError(f"{data!r} is no body")
     if not hasattr(data, "__iter__"):
         iter(data)  # the old protocol, or TypeError
         return iter(data)
-    return data  # type: ignore[no-any-return]
+    return data
 
 
 def to_response(value: Any) -> BaseResponse:

@@ -128,6 +128,7 @@ class Application(Settings, Registrar):
         self._states: dict[int, dict[int, Handler]] = {}
         self._errors: dict[type[Exception], dict[int, Handler]] = {}
         self._answers = ANSWERS
+        self._own_dumps = self.json_dumps
         self._hosts: set[str | None] = {None}
 
     def __repr__(self) -> str:
@@ -149,11 +150,11 @@ class Application(Settings, Registrar):
             self._hosts = {None}
         elif name == "json_dumps":
             # Without its own entry, a dict goes the way of all other values.
-            own = self._json_dumps is not None
+            self._own_dumps = self.json_dumps
             self._answers = {
                 kind: answer
                 for kind, answer in ANSWERS.items()
-                if not (own and kind is dict)
+                if kind is not dict or self._own_dumps is None
             }
 
     # -- the walk ----------------------------------------------------------
@@ -207,10 +208,10 @@ class Application(Settings, Registrar):
             self._check_host(host)
         req.check_head()
 
-    def _check_host(self, value: str) -> None:
+    def _check_host(self, value: str | None) -> None:
         """Remember a good Host, refuse a bad one (RFC 9112, 3.2)."""
-        host = parse_host(value.strip())
-        allowed = self._allowed_hosts
+        host = parse_host((value or "").strip())
+        allowed = self.allowed_hosts
         if host is None:
             raise HTTPException(HTTP_BAD_REQUEST, error="Invalid Host header")
         if allowed is not None and host[0].lower().rstrip(".") not in allowed:
@@ -278,9 +279,9 @@ class Application(Settings, Registrar):
         """Return whether a file or /debug-info is meant, and the value of it."""
         if req.document_root and method in ("GET", "HEAD"):
             # Applications without a document root never load it.
-            from poorwsgi import static
+            from poorwsgi.static import find
 
-            target = static.find(req)
+            target = find(req)
             if target is not None:
                 value = self.call_handler(
                     req, "/*", target.uri_handler, lambda req: target.respond()
@@ -447,16 +448,16 @@ class Application(Settings, Registrar):
 
     def to_response(self, value: Any) -> BaseResponse:
         """Return the response for what a handler returned."""
-        if self._json_dumps is not None:
+        if self._own_dumps is not None:
             value = self._dumped(value)
         return to_response(value)
 
     def _dumped(self, value: Any) -> Any:
         """Return JSON values encoded by `json_dumps` of the application."""
         data, *rest = value if isinstance(value, tuple) and value else (value,)
-        if not is_json_value(data) or self._json_dumps is None:
+        if not is_json_value(data) or self._own_dumps is None:
             return value
-        response = Response(self._json_dumps(data), JSON)
+        response = Response(self._own_dumps(data), JSON)
         status_code = next((item for item in rest if isinstance(item, int)), 200)
         headers = [item for item in rest if not isinstance(item, (int, str))]
         if headers and headers[0] is not None:
@@ -491,7 +492,12 @@ class Application(Settings, Registrar):
         try:
             body = response(start_response)
         except Exception as err:
-            return self._send_error(req, err, start_response, head)
+            if response._told:
+                raise  # the server has the headers, or refused them
+            # Such as a range that can not be satisfied, 416.
+            response = self.response_for_error(req, err)
+            response._head = head
+            body = response(start_response)
         if head:
             close_body(body)
             return ()
@@ -504,23 +510,6 @@ class Application(Settings, Registrar):
             if hasattr(body, "read") and not is_cut:
                 wrapped: Iterable[bytes] = env["wsgi.file_wrapper"](body, BLOCK_SIZE)
                 return wrapped
-        return body
-
-    def _send_error(
-        self, req: Any, error: Exception, start_response: StartResponse, head: bool
-    ) -> Iterable[bytes]:
-        """Send the answer for what went wrong while sending, such as 416."""
-        info: Any = None if isinstance(error, HTTPException) else sys.exc_info()
-        response = self.response_for_error(req, error)
-        response._head = head
-        if info is None:
-            body = response(start_response)
-        else:
-            # PEP 3333: after headers were given, only this replaces them.
-            body = response(lambda *answer: start_response(*answer, info))
-        if head:
-            close_body(body)
-            return ()
         return body
 
     # -- routes ------------------------------------------------------------
