@@ -46,6 +46,7 @@ from poorwsgi.urlencoded import parse_query
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from http.cookies import SimpleCookie
+
     from poorwsgi.body import BodyPart
     from poorwsgi.routing import Endpoint
     from poorwsgi.wsgi import Application
