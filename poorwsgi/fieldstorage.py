@@ -640,7 +640,8 @@ class FieldStorageParser:
         try:
             for block in self._blocks():
                 collector.store(decoder.receive(block))
-            self._check_cut()
+            if not decoder.done:
+                self._check_cut()
             if self.limit is not None and self.bytes_read >= self.limit:
                 collector.finish()  # the caller wanted no more than this
             else:

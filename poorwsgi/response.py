@@ -838,20 +838,19 @@ class JSONGeneratorResponse(GeneratorResponse):
         **kwargs: Any,
     ):
         super().__init__(
-            started(encoded_blocks(iterencode(kwargs))),
+            started(encoded_blocks(json_pieces(kwargs))),
             content_type_with(charset, "application/json"),
             headers,
             status_code,
         )
 
 
-def iterencode(value: object) -> Iterator[str]:
-    """Yield *value* as JSON piece by piece, iterators as arrays."""
-    from simplejson import JSONEncoder
+def json_pieces(value: object) -> Iterable[str]:
+    """Return *value* as JSON in pieces, iterators as arrays."""
+    # Only streams of JSON need it.
+    from poorwsgi.jsonstream import JsonPieces
 
-    yield from JSONEncoder(iterable_as_array=True, default=json_default).iterencode(
-        value
-    )
+    return JsonPieces(value, json_default)
 
 
 def started(blocks: Iterator[bytes]) -> Iterator[bytes]:
