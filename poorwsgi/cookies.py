@@ -10,7 +10,9 @@ import re
 import time
 from functools import lru_cache
 from http.cookies import Morsel, SimpleCookie
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+from poorwsgi.headers import datetime_to_http, time_to_http
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView, Iterator, ValuesView
@@ -18,6 +20,20 @@ if TYPE_CHECKING:
 
 #: What SameSite may be; False leaves the attribute out.
 SameSite: TypeAlias = "Literal['Strict', 'Lax', 'None', False] | None"
+
+
+class CookieAttributes(TypedDict, total=False):
+    """What `render_cookie` takes beside name and value."""
+
+    max_age: int | None
+    expires: float | datetime | None
+    domain: str | None
+    path: str | None
+    secure: bool
+    http_only: bool
+    same_site: SameSite
+    partitioned: bool
+
 
 # --- in -----------------------------------------------------------------------
 
@@ -179,13 +195,6 @@ _MUST_ESCAPE = re.compile(rb"[^ !#-+\--:<-\[\]-~]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ATTRIBUTE_VALUE = re.compile(r"[ -:<-~]*")
 SAME_SITE = ("Strict", "Lax", "None")
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-# fmt: off
-_MONTHS = (
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-)
-# fmt: on
 
 
 def render_cookie(
@@ -337,12 +346,5 @@ def quote_value(value: str) -> str:
 def cookie_date(when: float | datetime) -> str:
     """Return *when*, a moment or seconds from now, as an HTTP date in GMT."""
     if isinstance(when, int | float):
-        when += time.time()
-    else:
-        from datetime import UTC  # 3 ms, and few cookies name a moment
-
-        when = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    # The names are fixed by RFC 9110, 5.6.7; strftime would follow the locale.
-    moment = time.gmtime(when)
-    day, month = _DAYS[moment.tm_wday], _MONTHS[moment.tm_mon - 1]
-    return time.strftime(f"{day}, %d {month} %Y %H:%M:%S GMT", moment)
+        return time_to_http(time.time() + when)
+    return datetime_to_http(when)

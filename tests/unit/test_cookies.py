@@ -19,6 +19,7 @@ from poorwsgi.cookies import (
     quote_value,
     render_cookie,
 )
+from poorwsgi.response import NoContentResponse, Response
 
 
 def values(header):
@@ -292,3 +293,33 @@ class TestRender:
         )
         assert quote_value(plain) == plain
         assert quote_value(r"\ ") == r'"\134 "'
+
+
+class TestResponse:
+    def cookies_of(self, response):
+        return response.headers.get_all("Set-Cookie")
+
+    def test_set_cookie_adds_one_each(self):
+        response = Response("x")
+        response.set_cookie("a", "1", max_age=60, secure=True)
+        response.set_cookie("b", "x y", http_only=False, path=None, same_site=None)
+        assert self.cookies_of(response) == (
+            "a=1; HttpOnly; Max-Age=60; Path=/; SameSite=Lax; Secure",
+            'b="x y"',
+        )
+
+    def test_delete_cookie_needs_the_same_path(self, monkeypatch):
+        monkeypatch.setattr(time, "time", lambda: 86400)
+        response = NoContentResponse()
+        response.delete_cookie("a", path="/x")
+        assert self.cookies_of(response) == (
+            "a=; expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Max-Age=0; Path=/x;"
+            " SameSite=Lax",
+        )
+
+    @pytest.mark.parametrize("value", ["\r\nX: y", "\0"])
+    def test_value_cannot_add_a_header(self, value):
+        response = Response("x")
+        with pytest.raises(ValueError, match="control character"):
+            response.set_cookie("a", value)
+        assert self.cookies_of(response) == ()
