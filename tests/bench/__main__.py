@@ -38,7 +38,9 @@ print(spent * 1000, len(sys.modules) - before, getrusage(RUSAGE_SELF).ru_maxrss 
 
 def environment(framework):
     """Return the process environment: only ours sees the checkout."""
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    # Without PYTHONPATH, and without what keeps Python from storing bytecode:
+    # the peers have theirs from pip.
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     env["PYTHONHASHSEED"] = "0"
     env["PYTHONWARNINGS"] = "ignore"
     if framework == "ours":
@@ -115,8 +117,8 @@ class Framework:
         spent = self.ask("time", scenario.name, count)
         self.samples[scenario.name].append(spent / count * 1e6)
 
-    def measure_import(self):
-        """Keep one sample of importing the framework in a fresh process."""
+    def measure_import(self, keep):
+        """Import the framework in a fresh process; the first one may compile."""
         modules = import_line(self.name)
         probe = [self.python, "-c", IMPORT_PROBE.format(modules=modules)]
         answer = subprocess.run(
@@ -127,7 +129,8 @@ class Framework:
             text=True,
             check=True,
         )
-        self.imports.append([float(word) for word in answer.stdout.split()])
+        if keep:
+            self.imports.append([float(word) for word in answer.stdout.split()])
 
     def time_of(self, scenario):
         """Return the median of a row, None if it took no part."""
@@ -252,9 +255,9 @@ def main():
             stack.enter_context(Framework(name, args.peers)) for name in args.frameworks
         ]
         run(frameworks, scenarios, rounds, seconds)
-    for _ in range(3 if args.quick else 9):
+    for number in range(4 if args.quick else 10):
         for framework in frameworks:
-            framework.measure_import()
+            framework.measure_import(keep=number > 0)
     text = report(frameworks, scenarios)
     args.out.mkdir(exist_ok=True)
     (args.out / "bench.md").write_text(text)
