@@ -291,6 +291,14 @@ class Endpoint:
                 values[i] = convert(values[i])
         return values
 
+    def fits(self, match: re.Match[str]) -> bool:
+        """Return True if no converter refuses its value."""
+        try:
+            self.values(match)
+        except Exception:
+            return False
+        return True
+
     def arguments(self, values: Sequence[Any], match: re.Match[str]) -> dict[str, Any]:
         """Return the names with their values."""
         if self.converters:
@@ -303,8 +311,6 @@ class Route:
 
     __slots__ = (
         "by_name",
-        "literal_prefix",
-        "mask",
         "match",
         "order",
         "pattern",
@@ -320,13 +326,20 @@ class Route:
         self.match = pattern.match if rule is None else pattern.fullmatch
         self.table: dict[int, Endpoint] = {}
         self.by_name: dict[str, Endpoint] = {}
-        self.mask = 0
 
     def update(self, table: dict[int, Endpoint]) -> None:
         """Replace the endpoints."""
         self.table = table
         self.by_name = by_name(table)
-        self.mask = sum(table)
+
+    def allowed(self, match: re.Match[str]) -> int:
+        """Return the bits of the methods whose converters take these values."""
+        return sum(bit for bit, endpoint in self.table.items() if endpoint.fits(match))
+
+
+def wire_path(path: str) -> str:
+    """Return a path the way PATH_INFO has it: UTF-8 in the shape of latin-1."""
+    return path if path.isascii() else path.encode().decode("latin-1")
 
 
 def by_name(table: dict[int, Endpoint]) -> dict[str, Endpoint]:
@@ -344,9 +357,9 @@ MISS: tuple[None, tuple[()], None] = (None, (), None)
 class Router:
     """All rules of an application.
 
-    `static` is the look-up itself: path to endpoints by method name. Who
-    serves requests keeps its bound ``get``; its entries are replaced, never
-    changed in place, so a running thread sees the old or the new.
+    `static` is the look-up itself: PATH_INFO, as servers give it, to endpoints
+    by method name. Who serves requests keeps its bound ``get``; its entries are
+    replaced, never changed in place, so a running thread sees the old or the new.
     """
 
     def __init__(self) -> None:
@@ -363,21 +376,24 @@ class Router:
 
     def add_static(self, path: str, mask: int, endpoint: Endpoint) -> None:
         """Add an endpoint for exactly this path."""
-        spread(self._static_tables, path, mask, endpoint)
-        self.static[path] = by_name(self._static_tables[path])
+        with self._lock:
+            spread(self._static_tables, path, mask, endpoint)
+            self.static[wire_path(path)] = by_name(self._static_tables[path])
 
     def pop_static(self, path: str, method: int) -> Endpoint:
         """Remove and return the endpoint of one method."""
-        endpoint: Endpoint = take(self._static_tables, path, method)
-        if path in self._static_tables:
-            self.static[path] = by_name(self._static_tables[path])
-        else:
-            del self.static[path]
+        with self._lock:
+            endpoint: Endpoint = take(self._static_tables, path, method)
+            if path in self._static_tables:
+                self.static[path] = by_name(self._static_tables[path])
+            else:
+                del self.static[path]
         return endpoint
 
     def static_tables(self) -> dict[str, dict[int, Endpoint]]:
         """Return a copy of the endpoints by path and method bit."""
-        return {path: dict(table) for path, table in self._static_tables.items()}
+        with self._lock:
+            return {path: dict(table) for path, table in self._static_tables.items()}
 
     # -- regular
 
@@ -447,8 +463,9 @@ class Router:
         index = self._index or self._new_index()
         mask = sum(self._static_tables.get(path, ()))
         for route in index.candidates(path):
-            if route.match(path) is not None:
-                mask |= route.mask
+            match = route.match(path)
+            if match is not None:
+                mask |= route.allowed(match)
         return mask
 
     def _new_index(self) -> RouteIndex:
@@ -597,7 +614,8 @@ def literal_prefix(route: Route) -> list[str]:
         text = route.pattern.pattern
         if "|" in text or route.pattern.flags & (re.I | re.X):
             return []
-        text = re.split(r"[\\()\[\]{}*+?^$.]", text, maxsplit=1)[0]
+        # A character before one of these quantifiers may be absent.
+        text = re.split(r".?[*?{]|[\\()\[\]}+^$.]", text, maxsplit=1)[0]
     return text.split("/")[:-1]
 
 
