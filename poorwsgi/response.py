@@ -1215,6 +1215,9 @@ def _from_status_tuple(
 
 # -- the short way ---------------------------------------------------------
 
+#: PERF: headers of short bodies, ready; 0.1 us for each answer.
+LENGTHS = [("Content-Length", str(size)) for size in range(1024)]
+
 
 def text_answer(value: str) -> tuple[list[tuple[str, str]], bytes]:
     """Return headers and body of a text, as `Response` would send them.
@@ -1223,18 +1226,24 @@ def text_answer(value: str) -> tuple[list[tuple[str, str]], bytes]:
     than the rest of a request: 1.1 instead of 2.6 us for a static route.
     """
     body = value.encode()
-    return [POWERED_BY, CONTENT_TYPE_HTML, ("Content-Length", str(len(body)))], body
+    size = len(body)
+    length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
+    return [POWERED_BY, CONTENT_TYPE_HTML, length], body
 
 
 def bytes_answer(value: bytes) -> tuple[list[tuple[str, str]], bytes]:
     """Return headers and body of bytes."""
-    return [POWERED_BY, CONTENT_TYPE_HTML, ("Content-Length", str(len(value)))], value
+    size = len(value)
+    length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
+    return [POWERED_BY, CONTENT_TYPE_HTML, length], value
 
 
 def json_answer(value: object) -> tuple[list[tuple[str, str]], bytes]:
     """Return headers and body of a value sent as JSON."""
     body = encode_json(value)
-    return [POWERED_BY, CONTENT_TYPE_JSON, ("Content-Length", str(len(body)))], body
+    size = len(body)
+    length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
+    return [POWERED_BY, CONTENT_TYPE_JSON, length], body
 
 
 #: Type of a handler's value to the function that answers it without a response.
