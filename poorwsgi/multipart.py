@@ -11,7 +11,11 @@ from __future__ import annotations
 from re import ASCII, DOTALL, IGNORECASE, compile
 from typing import TYPE_CHECKING
 
-from poorwsgi.state import BodyError, BodyTooLargeError
+from poorwsgi.state import (
+    HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+    BodyError,
+    BodyTooLargeError,
+)
 
 if TYPE_CHECKING:
     from typing import Final
@@ -210,6 +214,12 @@ def _decode_extended(value: str) -> str:
     return raw.decode(text_codec(match[1]), "replace")
 
 
+def _headers_too_large(limit: int) -> BodyError:
+    error = BodyError(f"headers of a part exceed max_part_header_size = {limit}")
+    error.status_code = HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE
+    return error
+
+
 Event = Part | bytes | End
 
 # What the decoder waits for.
@@ -315,8 +325,10 @@ class MultipartDecoder:
             end = buf.find(b"\r\n\r\n", start + self._scanned)
             content = end + 2
         limit = self._max_header_size
-        if limit is not None and (end if end >= 0 else len(buf)) - start > limit:
-            raise BodyError(f"headers of a part exceed max_part_header_size = {limit}")
+        # Without an end, the last three bytes may be the beginning of it.
+        size = (end if end >= 0 else len(buf) - 3) - start
+        if limit is not None and size > limit:
+            raise _headers_too_large(limit)
         if end < 0:
             self._scanned = max(0, len(buf) - start - 3)
             return self._hold(buf, start)
