@@ -357,6 +357,9 @@ def forbidden(req: Any, error: object = None) -> Response:
 
 def not_found(req: Any, error: object = None) -> Response:
     """Return the page of 404."""
+    if error is None and not _json_type_for(req):
+        page = not_found_page(str(req.method), _uri(req), str(req.server_admin))
+        return Response(page, HTML, None, HTTP_NOT_FOUND)
     return status_page(req, HTTP_NOT_FOUND, error)
 
 
@@ -478,7 +481,7 @@ def directory_index(req: Any, path: str) -> tuple[str, str, tuple[str, str]]:
     rows = [] if _is_root(req, path) else [_row("..", "../", os.stat(path), "", "")]
     for name in sorted(os.listdir(path)):
         entry = os.path.join(path, name)
-        stat = None if _is_hidden(name) else _listable(req, entry)
+        stat = None if _is_hidden(req, name) else _listable(req, entry)
         if stat is None:
             continue
         # A path relative to this one: "a:b" and "//x" must not be URLs.
@@ -499,9 +502,14 @@ def directory_index(req: Any, path: str) -> tuple[str, str, tuple[str, str]]:
     return page, HTML, ("Last-Modified", changed)
 
 
-def _is_hidden(name: str) -> bool:
+_UNDECODABLE = re.compile("[\ud800-\udfff]")
+
+
+def _is_hidden(req: Any, name: str) -> bool:
     """Return True for names that are not shown, or that no URL can have."""
-    return name[0] == "." or name[-1] == "~" or not name.isprintable()
+    if name[0] == "." and req.app.serve_hidden is not True:
+        return True
+    return name[-1] == "~" or _UNDECODABLE.search(name) is not None
 
 
 def _is_root(req: Any, path: str) -> bool:
