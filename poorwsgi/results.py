@@ -160,7 +160,7 @@ def handler_name(handler: Any) -> str:
     while isinstance(described, partial):
         described = described.func
     name = getattr(described, "__name__", None) or type(described).__name__
-    module = getattr(described, "__module__", None) or type(described).__module__
+    module = getattr(described, "__module__", None) or "?"
     code = getattr(described, "__code__", None)
     try:
         arguments = ", ".join(code.co_varnames[: code.co_argcount])  # type: ignore[union-attr]
@@ -186,11 +186,12 @@ def json_type(accept: str) -> str:
     Only a type that is named counts: `*/*` is what clients send that do not
     care, and they get the page that a person can read.
     """
+    accept = accept.lower()
     if "json" not in accept:
         return ""
     best = {"json": (0.0, 0, ""), "html": (0.0, 0, ""), "*": (0.0, 0, "")}
     for place, (member, quality) in enumerate(parse_negotiation(accept)):
-        name = member.partition(";")[0].strip().lower()
+        name = member.partition(";")[0].strip()
         kind = _KINDS.get(name)
         if kind and (quality, -place) > best[kind][:2]:
             best[kind] = (quality, -place, name)
