@@ -850,14 +850,7 @@ class Body:
 
         :raises BodyError: while iterating, also if the body is no multipart.
         """
-        try:
-            yield from self._parts()
-        except BodyError as err:
-            self._note(err)
-            raise
-
-    def _parts(self) -> Iterator[BodyPart]:
-        events = self._events()
+        events = self._noted(self._events())
         for event in events:
             if isinstance(event, Part) and not event.is_multipart:
                 part = BodyPart(event, events)
@@ -877,25 +870,29 @@ class Body:
             yield from decoder.receive(block)
         decoder.close()
 
-    def json_lines(self) -> Iterator[Any]:
-        """Yield the value of each line of an NDJSON body as it arrives."""
-        return self._json_records(b"\n")
-
-    def json_sequence(self) -> Iterator[Any]:
-        """Yield the values of a JSON text sequence (RFC 7464) as they arrive."""
-        return self._json_records(b"\x1e")
-
-    def _json_records(self, separator: bytes) -> Iterator[Any]:
+    def _noted(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Pass the items on and log what refuses the next one."""
         try:
-            for record in self._records(separator):
-                # RFC 7464, 2.4: a number without a blank behind may be cut.
-                if separator == b"\x1e" and record[-1:] not in b']}"\n\r\t ':
-                    raise BodyError("JSON text of a sequence is cut")
-                if record.strip(b" \t\r\n"):
-                    yield self._loads(record)
+            yield from items
         except BodyError as err:
             self._note(err)
             raise
+
+    def json_lines(self) -> Iterator[Any]:
+        """Yield the value of each line of an NDJSON body as it arrives."""
+        return self._noted(self._json_records(b"\n"))
+
+    def json_sequence(self) -> Iterator[Any]:
+        """Yield the values of a JSON text sequence (RFC 7464) as they arrive."""
+        return self._noted(self._json_records(b"\x1e"))
+
+    def _json_records(self, separator: bytes) -> Iterator[Any]:
+        for record in self._records(separator):
+            # RFC 7464, 2.4: a number without a blank behind it may be cut.
+            if separator == b"\x1e" and record[-1:] not in b']}"\n\r\t ':
+                raise BodyError("JSON text of a sequence is cut")
+            if record.strip(b" \t\r\n"):
+                yield self._loads(record)
 
     def _records(self, separator: bytes) -> Iterator[bytes]:
         """Yield what is between separators, none longer than max_json_size."""
