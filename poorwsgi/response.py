@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     HeadersLike: TypeAlias = Headers | HeaderPairs | dict[str, str] | None
     Range: TypeAlias = tuple[int | None, int | None]
+    Answer: TypeAlias = tuple[str, list[tuple[str, str]], bytes]
 
 log = logging.getLogger("poorwsgi")
 
@@ -396,21 +397,26 @@ class BaseResponse:
         replaced; only an answer to HEAD may announce a body that it lacks.
         """
         has_type = False
-        at = -1
+        at = []
         for i, (name, _) in enumerate(pairs):
             name = name.lower()
             if name == "content-type":
                 has_type = True
             elif name == "content-length":
-                at = i
+                at.append(i)
         if not has_type and self.content_type:
+            if self.content_type is not HTML:
+                # The attribute may have been set after it was checked.
+                check_header("Content-Type", self.content_type)
             pairs.append(("Content-Type", self.content_type))
         if size is None:
             return
-        if at < 0:
+        if not at:
             pairs.append(("Content-Length", str(size)))
         elif not (self._head and size == 0):
-            pairs[at] = (pairs[at][0], str(size))
+            pairs[at[0]] = (pairs[at[0]][0], str(size))
+            for i in reversed(at[1:]):
+                del pairs[i]
 
     def __start_response__(self, start_response: StartResponse) -> None:
         """Finish the headers and hand them to the server."""
@@ -427,7 +433,12 @@ class BaseResponse:
         if self._used:
             raise RuntimeError("Response can be used only once!")
         self._used = True
-        self.__start_response__(start_response)
+        try:
+            self.__start_response__(start_response)
+        except BaseException:
+            # Nobody will get the body, so nobody else can close it.
+            close_body(self.__end_of_response__())
+            raise
         body = self.__end_of_response__()
         status = self._status_code
         if status in (HTTP_NO_CONTENT, HTTP_NOT_MODIFIED) or status < HTTP_OK:
@@ -680,7 +691,7 @@ class FileBody:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        close_body(self._file)
 
 
 class FileObjResponse(BaseResponse):
@@ -716,7 +727,7 @@ class FileObjResponse(BaseResponse):
     @property
     def data(self) -> bytes:
         """Content from the start position; empty if the file can not seek."""
-        if self._file.closed:
+        if is_closed(self._file):
             log.warning("File of the response is closed")
             return b""
         if not seekable(self._file):
@@ -733,7 +744,7 @@ class FileObjResponse(BaseResponse):
 
     def __end_of_response__(self) -> Iterable[bytes]:
         """Return the rest of the file, or the range of it."""
-        if self._file.closed:
+        if is_closed(self._file):
             log.error("File of the response is closed, nothing is sent")
             return IBytesIO()
         if self._slice is None:
@@ -744,6 +755,11 @@ class FileObjResponse(BaseResponse):
         start, end = self._slice
         skip(self._file, start, self._start)
         return FileBody(self._file, end - start + 1)
+
+
+def is_closed(file: BinaryIO) -> bool:
+    """Return True if a file-like object says that it is closed."""
+    return bool(getattr(file, "closed", False))
 
 
 def seekable(file: BinaryIO) -> bool:
@@ -789,7 +805,8 @@ class FileResponse(FileObjResponse):
         headers: HeadersLike = None,
         status_code: int = HTTP_OK,
     ):
-        if not os.access(path, os.R_OK) or os.path.isdir(path):
+        # Opening a FIFO would wait for its writer.
+        if not os.access(path, os.R_OK) or not os.path.isfile(path):
             raise OSError("Could not stat file for reading")
         if content_type is None:
             # mimetypes reads the system's tables: 7 ms, once a file is served.
@@ -997,7 +1014,8 @@ class RedirectResponse(Response):
     """An answer that sends the client to *location*.
 
     A location that starts with more than one slash would lead to another host;
-    it is cut to one. Characters outside of ASCII are percent-encoded.
+    it is cut to one. Blanks around it and tabs are dropped, as browsers do, and
+    characters outside of ASCII are percent-encoded.
     """
 
     def __init__(
@@ -1017,7 +1035,9 @@ class RedirectResponse(Response):
 
 def safe_location(location: str) -> str:
     """Return a Location in ASCII that names another host only if it says so."""
-    # SECURITY: browsers read "//host" and "/\\host" as a URL of that host.
+    # SECURITY: browsers read "//host" and "/\\host" as a URL of that host, and
+    # take no notice of tabs and of blanks at the ends.
+    location = location.replace("\t", "").strip(" ")
     if location[:1] in ("/", "\\") and location[1:2] in ("/", "\\"):
         location = "/" + location.lstrip("/\\")
     if location.isascii():
@@ -1156,7 +1176,7 @@ def make_response(
 def _response_of(
     data: Any, content_type: str, headers: HeadersLike, status_code: int
 ) -> BaseResponse:
-    if isinstance(data, (str, bytes)):
+    if isinstance(data, (str, bytes, bytearray, memoryview)):
         return Response(data, content_type, headers, status_code)
     if data is None:
         if status_code == HTTP_OK:
@@ -1219,8 +1239,8 @@ def _from_status_tuple(
 LENGTHS = [("Content-Length", str(size)) for size in range(1024)]
 
 
-def text_answer(value: str) -> tuple[list[tuple[str, str]], bytes]:
-    """Return headers and body of a text, as `Response` would send them.
+def text_answer(value: str) -> Answer:
+    """Return status, headers and body of a text, as `Response` would send them.
 
     PERF: what most handlers return needs no response object, which costs more
     than the rest of a request: 1.1 instead of 2.6 us for a static route.
@@ -1228,29 +1248,46 @@ def text_answer(value: str) -> tuple[list[tuple[str, str]], bytes]:
     body = value.encode()
     size = len(body)
     length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
-    return [POWERED_BY, CONTENT_TYPE_HTML, length], body
+    return "200 OK", [POWERED_BY, CONTENT_TYPE_HTML, length], body
 
 
-def bytes_answer(value: bytes) -> tuple[list[tuple[str, str]], bytes]:
-    """Return headers and body of bytes."""
+def bytes_answer(value: bytes) -> Answer:
+    """Return status, headers and body of bytes."""
     size = len(value)
     length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
-    return [POWERED_BY, CONTENT_TYPE_HTML, length], value
+    return "200 OK", [POWERED_BY, CONTENT_TYPE_HTML, length], value
 
 
-def json_answer(value: object) -> tuple[list[tuple[str, str]], bytes]:
-    """Return headers and body of a value sent as JSON."""
+def json_answer(value: object) -> Answer:
+    """Return status, headers and body of a value sent as JSON."""
     body = encode_json(value)
     size = len(body)
     length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
-    return [POWERED_BY, CONTENT_TYPE_JSON, length], body
+    return "200 OK", [POWERED_BY, CONTENT_TYPE_JSON, length], body
+
+
+class NotFound:
+    """The page of a 404 on its way; no handler ever sees one."""
+
+    __slots__ = ("page",)
+
+    def __init__(self, page: bytes):
+        self.page = page
+
+
+def not_found_answer(value: NotFound) -> Answer:
+    """Return status, headers and body of a 404."""
+    page = value.page
+    length = ("Content-Length", str(len(page)))
+    return "404 Not Found", [POWERED_BY, CONTENT_TYPE_HTML, length], page
 
 
 #: Type of a handler's value to the function that answers it without a response.
-ANSWERS: dict[type, Callable[[Any], tuple[list[tuple[str, str]], bytes]]] = {
+ANSWERS: dict[type, Callable[[Any], Answer]] = {
     str: text_answer,
     bytes: bytes_answer,
     dict: json_answer,
+    NotFound: not_found_answer,
 }
 
 __all__ = [

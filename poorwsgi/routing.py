@@ -350,8 +350,8 @@ def by_name(table: dict[int, Endpoint]) -> dict[str, Endpoint]:
     return names
 
 
-#: What `Router.find` returns where nothing matches.
-MISS: tuple[None, tuple[()], None] = (None, (), None)
+#: What `Router.find` returns where nothing matches, whatever the method.
+MISS: tuple[None, int, None] = (None, 0, None)
 
 
 class Router:
@@ -435,20 +435,25 @@ class Router:
         """Return True if this expression has a route."""
         return pattern in self._regular
 
-    def find(
-        self, path: str, method: str
-    ) -> tuple[Endpoint, Sequence[Any], re.Match[str]] | tuple[None, Any, None]:
+    def find(self, path: str, method: str) -> tuple[Endpoint | None, Any, Any]:
         """Return the first route that matches, in registration order.
 
-        That is its endpoint, the arguments of the handler, and the match.
+        That is its endpoint, the arguments of the handler, and the match. On a
+        miss the methods that would have matched come back instead, so that the
+        caller can tell 405 from 404 without searching twice.
         """
         index = self._index or self._new_index()
-        for route in index.candidates(path):
-            endpoint = route.by_name.get(method)
-            if endpoint is None:
-                continue
+        routes = index.candidates(path)
+        if not routes:
+            return MISS
+        allowed = 0
+        for route in routes:
             match = route.match(path)
             if match is None:
+                continue
+            endpoint = route.by_name.get(method)
+            if endpoint is None:
+                allowed |= route.allowed(match)
                 continue
             try:
                 return endpoint, endpoint.values(match), match
@@ -456,7 +461,7 @@ class Router:
                 # A value that the converter refuses is a path that does not exist.
                 if hasattr(err, "status_code"):
                     raise
-        return MISS
+        return None, allowed, None
 
     def allowed(self, path: str) -> int:
         """Return the bits of all methods that have a rule for *path*."""
@@ -556,6 +561,8 @@ class RouteIndex:
         segments = path.split("/")
         shapes = self._shapes.get(len(segments))
         if shapes is None:
+            if not self._opened:
+                return ()
             shapes = self._open_for(len(segments))
         hits: Sequence[Route] = ()
         for key, routes in shapes:
