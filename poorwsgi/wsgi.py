@@ -90,6 +90,9 @@ __all__ = [
 ]
 
 log = logging.getLogger("poorwsgi")
+# Where records go is for the application to say; without this, logging would
+# print warnings of ours to stderr.
+log.addHandler(logging.NullHandler())
 
 GET_HEAD = METHOD_HEAD | METHOD_GET
 GET_HEAD_POST = METHOD_HEAD | METHOD_GET | METHOD_POST
