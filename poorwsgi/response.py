@@ -546,7 +546,7 @@ class Response(BaseResponse):
 
     def __init__(
         self,
-        data: str | bytes = b"",
+        data: str | bytes | bytearray | memoryview = b"",
         content_type: str = HTML,
         headers: HeadersLike = None,
         status_code: int = HTTP_OK,
