@@ -201,7 +201,7 @@ class PoorWSGI(WSGIWorld):
         def text(req: Any) -> Any:
             return Response("created", "text/plain", status_code=201)
 
-        @app.route("/json")
+        @app.route("/json", method=every)
         def json_(req: Any) -> Any:
             return Response(JSON_TEXT, "application/json")
 
