@@ -130,6 +130,9 @@ class FakePerimeterX:
         self.calls: list[Call] = []
         self.connections = 0
         self.ending = threading.Event()
+        #: While it is cleared, good answers wait.
+        self.gate = threading.Event()
+        self.gate.set()
         self._sockets: set[Any] = set()
         service = self
 
@@ -147,7 +150,7 @@ class FakePerimeterX:
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
+            target=self._server.serve_forever, args=(0.005,), daemon=True
         )
 
     def __enter__(self) -> FakePerimeterX:
@@ -156,6 +159,7 @@ class FakePerimeterX:
 
     def __exit__(self, *_: object) -> None:
         self.ending.set()
+        self.gate.set()
         self._server.shutdown()
         self._server.server_close()
         self.drop_connections()
@@ -185,6 +189,12 @@ class FakePerimeterX:
     @property
     def risk_calls(self) -> list[Call]:
         return self.on("/api/v3/risk")
+
+    @property
+    def forwarded(self) -> list[Call]:
+        """Return the calls that came through first-party addresses."""
+        own = ("/api/v3/risk", "/api/v2/risk/telemetry", "/api/v1/collector/s2s")
+        return [call for call in list(self.calls) if call.path not in own]
 
     @property
     def telemetry(self) -> list[Call]:
@@ -259,6 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
 
     def be_good(self, message: bytes) -> None:
+        self.fake.gate.wait()
         self.wfile.write(message)
 
     def be_slow(self, message: bytes) -> None:

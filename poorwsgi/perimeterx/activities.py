@@ -261,13 +261,12 @@ class Sender:
     def close(self, timeout: float) -> None:
         """Send what waits and stop the thread, within some seconds."""
         with self._lock:
-            first = self._closing is None
-            self._closing = self._closing or Deadline(timeout)
+            if self._closing is not None:
+                return
+            self._closing = Deadline(timeout)
             thread = self._thread
-        if thread is None:
-            if first:
-                self._drain()
-            return
         self._bell.put(None)
-        if thread is not current_thread():
+        if thread is None:
+            self._drain()
+        elif thread is not current_thread():
             thread.join(timeout)

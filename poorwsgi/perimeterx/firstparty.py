@@ -140,7 +140,8 @@ class FirstParty:
             return f"/{app_id}/main.min.js"
         if {".", ".."} & set(address.rest.split("/")):
             raise RefusedError("a dot segment")
-        path = "/" + quote(as_bytes(address.rest), safe=PATH_SAFE)
+        # A target that starts with two slashes could be read as a host.
+        path = "/" + quote(as_bytes(address.rest.lstrip("/")), safe=PATH_SAFE)
         query = quoted_query(environ)
         return f"/{app_id}{path}{query}" if address.kind == CAPTCHA else path + query
 

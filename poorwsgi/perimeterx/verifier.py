@@ -9,8 +9,7 @@ Row 14, an error of ours, is in the middleware: the application answers.
 from __future__ import annotations
 
 from enum import Enum
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from poorwsgi.perimeterx.blocking import is_challenge
 from poorwsgi.perimeterx.context import Context, rule_path
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
     from poorwsgi.perimeterx.config import Config
     from poorwsgi.perimeterx.firstparty import Address
+
+T = TypeVar("T")
 
 _SUFFIXES = """
 .css .bmp .tif .ttf .docx .woff2 .js .pict .tiff .eot .xlsx .jpg .csv .eps .woff
@@ -49,6 +50,23 @@ class Outcome(Enum):
     FAIL_OPEN = "application; recorded; custom handlers not called"
 
 
+class lazy(Generic[T]):  # noqa: N801 - reads as property does
+    """An attribute that is found out when it is first asked for.
+
+    Not functools.cached_property: up to Python 3.11 all instances share its
+    lock, so that one slow call would hold every other request.
+    """
+
+    def __init__(self, find: Callable[[Any], T]) -> None:
+        self._find = find
+        self._name = find.__name__
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        value = self._find(instance)
+        instance.__dict__[self._name] = value
+        return value
+
+
 class Inquiry:
     """One request under examination; what a row asks is found out then."""
 
@@ -69,21 +87,21 @@ class Inquiry:
         self._examine = examine
         self._ask = ask
 
-    @cached_property
+    @lazy
     def path(self) -> str:
         return rule_path(self.environ)
 
-    @cached_property
+    @lazy
     def ctx(self) -> Context:
         ctx = Context(self.environ, self.config, self.path)
         ctx.ip = self._find_ip(self.environ)
         return ctx
 
-    @cached_property
+    @lazy
     def evidence(self) -> str:
         return self._examine(self.ctx)
 
-    @cached_property
+    @lazy
     def call(self) -> CallState:
         self.ctx.s2s_call_reason = self.evidence
         return self._ask(self.ctx)
