@@ -75,7 +75,7 @@ class PasswordMap(defaultdict[str, dict[str, str]]):
 
         :raises ValueError: the name would break the file's format.
         """
-        self[_checked("realm", realm)][_checked("user name", username)] = digest
+        self[checked_name("realm", realm)][checked_name("user name", username)] = digest
 
     def find(self, realm: str, username: str) -> str | None:
         """Return the digest of a user, None if there is none."""
@@ -116,11 +116,11 @@ class PasswordMap(defaultdict[str, dict[str, str]]):
         :raises RuntimeError: there is no pathname.
         """
         lines = [
-            f"{_checked('user name', username)}:{_checked('realm', realm)}:{digest}\n"
+            f"{checked_name('user name', user)}:{checked_name('realm', realm)}:{digest}"
             for realm, users in self.items()
-            for username, digest in users.items()
+            for user, digest in users.items()
         ]
-        write_private(self._need_pathname(), "".join(lines))
+        write_private(self._need_pathname(), "".join(f"{line}\n" for line in lines))
 
     def _need_pathname(self) -> str | os.PathLike[str]:
         if not self.pathname:
@@ -128,10 +128,19 @@ class PasswordMap(defaultdict[str, dict[str, str]]):
         return self.pathname
 
 
-def _checked(what: str, name: str) -> str:
-    # SECURITY: a colon or a line break would add a field, or another user.
-    if not name or ":" in name or not name.isprintable():
-        raise ValueError(f"{what} {name!r} is empty or has a colon or line break")
+_UNFIT = re.compile(r"[:\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def checked_name(what: str, name: str) -> str:
+    """Return *name* if it can stand in a password file.
+
+    :raises ValueError: it would add a field or a line, or be read as another.
+    """
+    if not name or _UNFIT.search(name) or name.strip() != name or name[0] == "#":
+        raise ValueError(
+            f"{what} {name!r} is empty, begins with #, has blanks around it"
+            " or a colon or line break in it"
+        )
     return name
 
 

@@ -800,7 +800,9 @@ class TestPasswordMap:
         with pytest.raises(ValueError, match=r"users:2: not user:realm:digest"):
             PasswordMap(path).load()
 
-    @pytest.mark.parametrize("name", ["", "a:b", "a\nb", "a\rb", "a\x85b", "\0"])
+    @pytest.mark.parametrize(
+        "name", ["", "a:b", "a\nb", "a\rb", "a\x85b", "\0", "#a", " a"]
+    )
     def test_name_cannot_add_a_line(self, tmp_path, name):
         passwords = PasswordMap(tmp_path / "users")
         with pytest.raises(ValueError, match="colon or line break"):
