@@ -210,8 +210,9 @@ def call_input(method: Callable[[int], Any], size: int) -> Any:
         if isinstance(err, TimeoutError) or "timeout" in str(err):
             raise timed_out() from err
         raise BodyError(f"body cannot be read: {err}") from err
-    except EOFError as err:
-        raise BodyError(f"body cannot be read: {err}") from err
+    except Exception as err:
+        # EOFError, or a class of the server's own: gunicorn has some for chunks.
+        raise BodyError(f"body cannot be read: {err!r}") from err
 
 
 class CachedInput:

@@ -327,6 +327,7 @@ FAILURES = [
     (OSError("error during read(10) on wsgi.input"), 400),
     (ConnectionResetError("peer"), 400),
     (EOFError("end"), 400),
+    (LookupError("a class of the server's own"), 400),
 ]
 
 
