@@ -1,0 +1,194 @@
+"""The servers of the live tests: how each is started, and what it can't do."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from poorwsgi.testing import LiveServer
+
+HERE = Path(__file__).parent
+APP = HERE / "app.py"
+
+
+class Server(NamedTuple):
+    """One configuration of a server."""
+
+    name: str
+    command: tuple[str, ...]
+    #: What this server does otherwise, and no application can mend: a key of
+    #: LIMITS. doc/servers.rst tells users.
+    limits: tuple[str, ...] = ()
+    #: nginx in front, speaking the uwsgi protocol to the command.
+    nginx: bool = False
+
+
+LIMITS = {
+    "chunk-size": "takes a chunk size that is no number for the last chunk",
+    "bad-chunks": "takes a broken chunked body for its end",
+    "two-lengths": "lets Content-Length beside Transfer-Encoding pass",
+    "cut-stream": "ends an answer that broke off like a whole one",
+    "head-chunks": "sends the last chunk after the headers of a HEAD",
+    "no-host": "shows a missing Host as an empty one",
+}
+
+
+def _uwsgi(*arguments):
+    return (
+        *("uwsgi", "--wsgi-file", str(APP), "--master", "--need-app"),
+        *("--die-on-term", "--worker-reload-mercy", "3", *arguments),
+    )
+
+
+SERVERS = [
+    Server("uwsgi", _uwsgi("--http-socket", "{address}"), ("chunk-size",)),
+    Server(
+        "uwsgi-2x4",
+        _uwsgi("--http-socket", "{address}", "--processes", "2", "--threads", "4"),
+        ("chunk-size",),
+    ),
+    Server(
+        "uwsgi-router",
+        _uwsgi("--http", "{address}", "--http-chunked-input", "--processes", "2"),
+        ("chunk-size",),
+    ),
+    Server(
+        "uwsgi-nginx",
+        _uwsgi("--socket", "{address}", "--threads", "2"),
+        ("cut-stream",),
+        nginx=True,
+    ),
+    Server(
+        "gunicorn-sync",
+        ("gunicorn", "--bind", "{address}", "--workers", "2", "app:application"),
+    ),
+    Server(
+        "gunicorn-gthread",
+        ("gunicorn", "--bind", "{address}", "--threads", "4", "app:application"),
+    ),
+    Server(
+        "waitress",
+        ("waitress-serve", "--listen", "{address}", "app:application"),
+        ("head-chunks",),
+    ),
+    Server(
+        "granian",
+        (
+            *("granian", "--interface", "wsgi", "--host", "{host}", "--port", "{port}"),
+            *("--blocking-threads", "4", "app:application"),
+        ),
+        ("chunk-size", "bad-chunks", "two-lengths", "cut-stream", "no-host"),
+    ),
+    Server(
+        "wsgiref",
+        (sys.executable, "-m", "poorwsgi", "run", str(APP), "--port", "{port}"),
+    ),
+]
+
+
+def find_program(name):
+    """Return the path of a program of this environment or of the system."""
+    beside = Path(sys.executable).parent / name
+    if beside.exists():
+        return str(beside)
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+
+
+def missing_programs(server):
+    """Return the programs that this configuration wants and nobody has."""
+    wanted = [server.command[0], *(["nginx"] if server.nginx else [])]
+    return [name for name in wanted if find_program(name) is None]
+
+
+NGINX = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    client_max_body_size 64m;
+    server {{
+        listen {{address}};
+        location / {{
+            uwsgi_pass {upstream};
+            uwsgi_buffering off;
+            include {params};
+        }}
+    }}
+}}
+"""
+
+UWSGI_PARAMS = """
+uwsgi_param QUERY_STRING $query_string;
+uwsgi_param REQUEST_METHOD $request_method;
+uwsgi_param CONTENT_TYPE $content_type;
+uwsgi_param CONTENT_LENGTH $content_length;
+uwsgi_param REQUEST_URI $request_uri;
+uwsgi_param PATH_INFO $document_uri;
+uwsgi_param SERVER_PROTOCOL $server_protocol;
+uwsgi_param REQUEST_SCHEME $scheme;
+uwsgi_param REMOTE_ADDR $remote_addr;
+uwsgi_param REMOTE_PORT $remote_port;
+uwsgi_param SERVER_PORT $server_port;
+uwsgi_param SERVER_NAME $server_name;
+# nginx takes the chunks apart and counts them, but hands the header over, too.
+uwsgi_param HTTP_TRANSFER_ENCODING "";
+"""
+
+
+class Running:
+    """A server of the table while it runs, with nginx in front if it wants."""
+
+    def __init__(self, server, folder):
+        self.server = server
+        self.folder = folder
+        program = find_program(server.command[0])
+        env = {
+            "LIVE_FOLDER": str(folder),
+            "PYTHONPATH": f"{HERE.parent.parent}:{HERE}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = [program, *server.command[1:]]
+        self._servers = [LiveServer(command, cwd=HERE, env=env)]
+        if server.nginx:
+            self._servers.append(self._nginx(self._servers[0].address))
+
+    def _nginx(self, upstream):
+        params = self.folder / "uwsgi_params"
+        params.write_text(UWSGI_PARAMS)
+        text = NGINX.format(folder=self.folder, upstream=upstream, params=params)
+        config = self.folder / "nginx.conf"
+        command = [find_program("nginx"), "-p", str(self.folder), "-c", str(config)]
+        server = LiveServer(command)
+        config.write_text(text.replace("{address}", server.address))
+        return server
+
+    def __repr__(self):
+        return f"<{self.server.name} at {self.address}>"
+
+    @property
+    def address(self):
+        """Return (host, port) of the outermost server."""
+        return self._servers[-1].host, self._servers[-1].port
+
+    @property
+    def log(self):
+        """Return what all of it has logged."""
+        return "\n".join(server.log for server in self._servers)
+
+    def start(self):
+        """Start in order, the application first."""
+        for server in self._servers:
+            server.start()
+
+    def stop(self):
+        """Stop all, the outermost first."""
+        for server in reversed(self._servers):
+            server.stop()
