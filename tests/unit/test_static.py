@@ -19,10 +19,10 @@ from poorwsgi.response import FileResponse, HTTPException
 from poorwsgi.results import directory_index
 from poorwsgi.static import (
     content_type_of,
+    etag_of,
     failed_precondition,
     find,
     normalised,
-    validators,
     wanted_spans,
 )
 from poorwsgi.testing import TestClient
@@ -332,16 +332,16 @@ def test_headers_of_a_file(client, root):
     assert answer.headers["Accept-Ranges"] == "bytes"
     # The later of mtime and ctime: utime cannot move ctime to the past.
     assert http_to_time(answer.headers["Last-Modified"]) == int(stat.st_ctime)
-    assert answer.headers["ETag"] == validators(stat)[0]
+    assert answer.headers["ETag"] == etag_of(stat)
 
 
 def test_validators_change_with_the_content(root):
     """Another size or another time makes another entity tag."""
-    first = validators(os.stat(root / "a.txt"))[0]
+    first = etag_of(os.stat(root / "a.txt"))
     (root / "a.txt").write_bytes(b"01234567890")
-    second = validators(os.stat(root / "a.txt"))[0]
+    second = etag_of(os.stat(root / "a.txt"))
     os.utime(root / "a.txt", ns=(0, 0))
-    third = validators(os.stat(root / "a.txt"))[0]
+    third = etag_of(os.stat(root / "a.txt"))
     assert len({first, second, third}) == 3
 
 
