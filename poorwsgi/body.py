@@ -607,8 +607,10 @@ class Body:
             self._open_chunks(file)
         elif isinstance(file, BytesIO):
             self._load(file)
-            self._file = file
-            file.seek(file.tell() - len(self._raw))
+            if file.tell() == file.getbuffer().nbytes:
+                # Nothing stands behind the body: it can be used as it is.
+                self._file = file
+                file.seek(file.tell() - len(self._raw))
         elif app.auto_data and 0 <= size <= app.data_size:
             self._load(file)
         else:

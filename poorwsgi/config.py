@@ -80,6 +80,12 @@ def _names(_: Settings, value: Iterable[str] | str | None) -> tuple[str, ...] | 
     return tuple(value)
 
 
+def _hosts(app: Settings, value: Iterable[str] | str | None) -> tuple[str, ...] | None:
+    """Return names of hosts in the form they are compared in."""
+    names = _names(app, value)
+    return names and tuple(name.lower().rstrip(".") for name in names)
+
+
 def _auth_type(app: Settings, value: str) -> str:
     value = value.capitalize()
     if value != "Digest":
@@ -201,7 +207,7 @@ class Settings:
         "anybody, as PoorWSGI 2.8 does; (): nobody's.",
     )
     allowed_hosts: Option[tuple[str, ...] | None] = Option(
-        None, _names, "Names accepted in the Host header, else 400; None: any valid."
+        None, _hosts, "Names accepted in the Host header, else 400; None: any valid."
     )
     secret_key: Option[str | bytes | list[str | bytes] | None] = Option(
         None, None, "Secret of sessions and Digest; a list rotates: the first signs."
