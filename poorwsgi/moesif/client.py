@@ -9,8 +9,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,7 +20,9 @@ from poorwsgi.moesif.settings import base_uri as clean_base_uri
 from poorwsgi.state import __version__
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, PoolManager
+    from types import ModuleType
+
+    from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0
@@ -121,8 +125,7 @@ class Client:
         headers: Mapping[str, str],
         limit: float | None,
     ) -> Answer:
-        import urllib3  # at the first request: saves 50 ms of every import
-
+        urllib3 = import_urllib3()
         try:
             with self._connections().request(
                 method,
@@ -145,34 +148,71 @@ class Client:
         return self._pool
 
 
+#: Held while modules are imported, and by a fork: a child could make nothing of
+#: a module that a thread of its parent was in the middle of.
+_importing = threading.Lock()
+
+
+class _Loaded:
+    """Modules that sending needs, imported at the first request."""
+
+    urllib3: ModuleType | None = None
+
+
+def import_urllib3() -> ModuleType:
+    """Return urllib3, and have the rest of what it takes imported as well."""
+    if _Loaded.urllib3 is None:
+        with _importing:
+            try:
+                import urllib3
+            except ImportError as error:
+                message = "moesif needs: pip install 'poorwsgi[moesif]'"
+                raise ImportError(message) from error
+            for name in ("encodings.idna", "urllib.request"):
+                import_module(name)
+            _Loaded.urllib3 = urllib3
+    return _Loaded.urllib3
+
+
+def _release_in_child() -> None:
+    global _importing
+    _importing = threading.Lock()
+
+
+os.register_at_fork(
+    before=lambda: _importing.acquire(),
+    after_in_parent=lambda: _importing.release(),
+    after_in_child=_release_in_child,
+)
+
+
 def make_pool(base_uri: str) -> PoolManager:
     """Make a pool; proxies are those of the environment, as curl reads it."""
+    urllib3 = import_urllib3()
     from urllib.request import getproxies, proxy_bypass
-
-    import urllib3
 
     parts = urlsplit(base_uri)
     host = parts.hostname or ""
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if proxy and not is_local(host) and not proxy_bypass(host):
-        return urllib3.ProxyManager(proxy, maxsize=4)
-    return urllib3.PoolManager(maxsize=4)
+        pool: PoolManager = urllib3.ProxyManager(proxy, maxsize=4)
+    else:
+        pool = urllib3.PoolManager(maxsize=4)
+    return pool
 
 
 def is_local(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def time_limit(limit: float | None) -> Any:
-    import urllib3
-
-    if limit is None:
-        return urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
-    limit = max(limit, 0.05)
-    return urllib3.Timeout(
+def time_limit(limit: float | None) -> Timeout:
+    urllib3 = import_urllib3()
+    limit = READ_TIMEOUT if limit is None else max(limit, 0.05)
+    timeout: Timeout = urllib3.Timeout(
         connect=min(limit, CONNECT_TIMEOUT), read=min(limit, READ_TIMEOUT)
     )
+    return timeout
 
 
 def read_answer(response: BaseHTTPResponse) -> Answer:
