@@ -153,6 +153,15 @@ def _behind_link(root: str, full: str, app: Any) -> tuple[str, os.stat_result] |
 
 # -- conditions --------------------------------------------------------------
 
+_CONDITIONS = frozenset(
+    (
+        "HTTP_IF_MATCH",
+        "HTTP_IF_NONE_MATCH",
+        "HTTP_IF_MODIFIED_SINCE",
+        "HTTP_IF_UNMODIFIED_SINCE",
+    )
+)
+
 
 def failed_precondition(header: Lookup, etag: str, changed: int) -> int:
     """Return 304 or 412 if a condition of the request says so, else 0.
@@ -288,7 +297,20 @@ class FileTarget(Target):
 
     def respond(self) -> BaseResponse:
         """Return the file, a part of it, or 304; else raise HTTPException."""
-        header: Lookup = self.req._environ.get
+        environ = self.req._environ
+        if not environ.keys().isdisjoint(_CONDITIONS):
+            unchanged = self._unchanged(environ.get)
+            if unchanged is not None:
+                return unchanged
+        file = self._open()
+        try:
+            return self._answer(environ.get, file)
+        except BaseException:
+            file.close()
+            raise
+
+    def _unchanged(self, header: Lookup) -> BaseResponse | None:
+        """Return 304 or raise 412 if a condition says so, else return None."""
         etag = etag_of(self.stat)
         if (
             header("HTTP_IF_NONE_MATCH") == etag
@@ -298,18 +320,13 @@ class FileTarget(Target):
             # PERF: what browsers send; the outcome of the ladder below.
             return UnchangedResponse(etag)
         status = failed_precondition(header, etag, changed_at(self.stat))
-        if status == HTTP_NOT_MODIFIED:
-            if not os.access(self.full, os.R_OK):
-                raise HTTPException(HTTP_FORBIDDEN)
-            return UnchangedResponse(etag)
-        if status:
+        if not status:
+            return None
+        if status == HTTP_PRECONDITION_FAILED:
             raise HTTPException(status)
-        file = self._open()
-        try:
-            return self._answer(header, file)
-        except BaseException:
-            file.close()
-            raise
+        if not os.access(self.full, os.R_OK):
+            raise HTTPException(HTTP_FORBIDDEN)
+        return UnchangedResponse(etag)
 
     def _open(self) -> FileIO:
         """Open the file; 403 and 404 for what has happened to it meanwhile."""
