@@ -522,7 +522,8 @@ class Request(SimpleRequest):
         # PERF: repeats the two lines of SimpleRequest; super() is 0.1 us.
         self._environ = environ
         self.app = app
-        if environ.get("PATH_INFO") is None:
+        # PERF: `in` and [] are a third of get().
+        if "PATH_INFO" not in environ or environ["PATH_INFO"] is None:
             raise ConnectionError("PATH_INFO is not set, probably no HTTP")
 
     # -- headers

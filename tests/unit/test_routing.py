@@ -579,7 +579,7 @@ def test_the_number_of_candidates_does_not_grow_with_the_rules(app):
     for i in range(1000):
         app.set_route(f"/v{i}/<x:int>", show)
     app._router.find("/v1/1", "GET")
-    assert len(app._router._index.candidates("/v500/1")) == 1
+    assert len(app._router._index.candidates(["", "v500", "1"])) == 1
 
 
 # -- threads ---------------------------------------------------------------
