@@ -56,6 +56,7 @@ $(VENV)/.uwsgi: $(VENV)/.ready
 run: $(VENV)/.uwsgi ## Serve the example application under uWSGI (PORT=8080, EXAMPLE=...)
 	@rm -f $(VENV)/uwsgi.log; url=http://127.0.0.1:$(PORT); trap : INT; \
 	$(BIN)/uwsgi --http-socket 127.0.0.1:$(PORT) --wsgi-file $(EXAMPLE) \
+		--pythonpath $(dir $(EXAMPLE)) \
 		--master --processes 2 --threads 4 --need-app --die-on-term \
 		--worker-reload-mercy 3 \
 		--logger file:logfile=$(VENV)/uwsgi.log --req-logger stdio \
