@@ -664,3 +664,54 @@ def test_target_that_is_not_given_out():
     with pytest.raises(HTTPException) as err:
         static.Target(None).respond()
     assert err.value.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(None, b"0123456789"), ("bytes=2-4", b"234")]
+)
+def test_hooks_can_read_the_content(client, app, value, expected):
+    """`data` of the response is what will be sent, and it is sent all the same."""
+    seen = []
+
+    @app.after_response()
+    def read(req, response):
+        seen.append(response.data)
+        return response
+
+    headers = {"Range": value} if value else {}
+    assert client.get("/a.txt", headers=headers).data == expected
+    assert seen == [expected]
+
+
+def test_hooks_can_make_a_file_partial(client, app):
+    """make_partial works on what the document root serves as well."""
+
+    @app.after_response()
+    def cut(req, response):
+        response.make_partial([(3, 4)])
+        return response
+
+    answer = client.get("/a.txt")
+    assert (answer.status_code, answer.data) == (206, b"34")
+    assert answer.headers["Content-Range"] == "bytes 3-4/10"
+
+
+def test_a_hook_that_closes_the_file_leaves_an_empty_body(app, root):
+    """The server gets no error of a closed file; the log tells."""
+
+    class Req:
+        document_root, path, method = str(root), "/a.txt", "GET"
+
+    req = Req()
+    req.app, req._environ = app, {"REQUEST_METHOD": "GET"}
+    response = find(req).respond()
+    response._file.close()
+    body = response(lambda status, headers: None)
+    assert b"".join(body) == b""
+
+
+def test_conditions_that_hold_change_nothing(client):
+    """If-Match with the right entity tag gives the file."""
+    etag = client.get("/a.txt").headers["ETag"]
+    answer = client.get("/a.txt", headers={"If-Match": etag})
+    assert (answer.status_code, answer.data) == (200, b"0123456789")
