@@ -120,6 +120,11 @@ $(VENV)-bench/.ready: tests/bench/requirements.txt
 .PHONY: bench
 bench: $(VENV)/.ready $(VENV)-bench/.ready ## Compare with other frameworks (BENCH_ARGS=--quick)
 	$(BIN)/python -m tests.bench --peers $(VENV)-bench/bin/python $(BENCH_ARGS)
+	$(VENV)-bench/bin/python tests/bench/bench_session.py $(filter --quick,$(BENCH_ARGS))
+
+.PHONY: bench-session
+bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet
+	$(VENV)-bench/bin/python tests/bench/bench_session.py $(BENCH_ARGS)
 
 # -- distribution ------------------------------------------------------------
 
