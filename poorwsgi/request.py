@@ -274,7 +274,7 @@ class SimpleRequest:
     @property
     def path(self) -> str:
         """Path of the URL, decoded; `HTTPException` 400 if it is not UTF-8."""
-        path: str = self._environ.get("PATH_INFO", "")
+        path: str = self._environ.get("PATH_INFO") or ""
         return path if path.isascii() else decode_path(path)
 
     @property

@@ -1166,11 +1166,16 @@ def make_response(
     except ResponseError:
         raise
     except Exception as err:
-        log.exception("No response can be made of %.200r", data)
-        raise ResponseError(
-            "Returned data must by: <bytes|str|dict|list|iterable[bytes]>, <str>, "
-            "<Headers|None>, <int>"
-        ) from err
+        raise unusable(data) from err
+
+
+def unusable(data: object) -> ResponseError:
+    """Log the error that is being handled; return what is raised for it."""
+    log.exception("No response can be made of %.200r", data)  # noqa: LOG004
+    return ResponseError(
+        "Returned data must by: <bytes|str|dict|list|iterable[bytes]>, <str>, "
+        "<Headers|None>, <int>"
+    )
 
 
 def _response_of(
@@ -1245,7 +1250,10 @@ def text_answer(value: str) -> Answer:
     PERF: what most handlers return needs no response object, which costs more
     than the rest of a request: 1.1 instead of 2.6 us for a static route.
     """
-    body = value.encode()
+    try:
+        body = value.encode()
+    except UnicodeError as err:
+        raise unusable(value) from err
     size = len(body)
     length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
     return "200 OK", [POWERED_BY, CONTENT_TYPE_HTML, length], body
@@ -1260,7 +1268,10 @@ def bytes_answer(value: bytes) -> Answer:
 
 def json_answer(value: object) -> Answer:
     """Return status, headers and body of a value sent as JSON."""
-    body = encode_json(value)
+    try:
+        body = encode_json(value)
+    except Exception as err:
+        raise unusable(value) from err
     size = len(body)
     length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
     return "200 OK", [POWERED_BY, CONTENT_TYPE_JSON, length], body

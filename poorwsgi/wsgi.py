@@ -11,10 +11,10 @@ import logging
 import os
 import re
 import sys
-from functools import partial
+from functools import partial, wraps
 from threading import Lock
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
 from poorwsgi.config import Option, Settings, digest_algorithms
@@ -104,6 +104,29 @@ _applications: WeakValueDictionary[str, Application] = WeakValueDictionary()
 _applications_lock = Lock()
 
 
+def one_at_a_time(change: F) -> F:
+    """Let one thread at a time change the tables of an application."""
+
+    @wraps(change)
+    def changed(app: Application, *args: Any, **kwargs: Any) -> Any:
+        with app._lock:
+            return change(app, *args, **kwargs)
+
+    return cast("F", changed)
+
+
+def old_name(name: str, method: F) -> F:
+    """Return a method under its old name, which warns at each call."""
+
+    @wraps(method)
+    def old(*args: Any, **kwargs: Any) -> Any:
+        return method(*args, **kwargs)
+
+    reason = f"use {method.__name__}"
+    old.__name__ = name
+    return cast("F", deprecated(reason)(old))
+
+
 class Application(Settings, Registrar):
     """A WSGI application.
 
@@ -125,6 +148,7 @@ class Application(Settings, Registrar):
             _applications[name] = self
         super().__init__()
         self._name = name
+        self._lock = Lock()
         self._router = Router()
         # A subclass may have put a plain attribute in place of the option.
         self._request_class = self.request_class
@@ -600,6 +624,7 @@ class Application(Settings, Registrar):
         """Copy of the table of filters: name to regex and converter."""
         return dict(self._filters)
 
+    @one_at_a_time
     def set_filter(
         self, name: str, regex: str, converter: Callable[[str], Any] = str
     ) -> None:
@@ -789,7 +814,7 @@ class Application(Settings, Registrar):
         this application run around it; headers that an after-hook adds are sent.
         """
         prefix = prefix.rstrip("/")
-        if not prefix.startswith("/"):
+        if prefix and not prefix.startswith("/"):
             raise ValueError(f"A prefix starts with a slash: {prefix!r}")
 
         def mounted(req: Any, *_: Any) -> MountedResponse:
@@ -815,11 +840,13 @@ class Application(Settings, Registrar):
 
         return decorate
 
+    @one_at_a_time
     def set_default(self, fun: Handler, method: Methods = GET_HEAD) -> None:
         """Set the handler of requests that nothing else serves."""
         bits = bits_of(method_mask(method))
         self._defaults = {**self._defaults, **dict.fromkeys(bits, fun)}
 
+    @one_at_a_time
     def pop_default(self, method: int) -> Handler:
         """Remove and return a default handler; KeyError if there is none."""
         defaults = dict(self._defaults)
@@ -843,6 +870,7 @@ class Application(Settings, Registrar):
 
         return decorate
 
+    @one_at_a_time
     def set_http_state(
         self, status_code: int, fun: Handler, method: Methods = GET_HEAD_POST
     ) -> None:
@@ -851,6 +879,7 @@ class Application(Settings, Registrar):
         spread(states, int(status_code), method_mask(method), fun)
         self._states = states
 
+    @one_at_a_time
     def pop_http_state(self, status_code: int, method: int) -> Handler:
         """Remove and return a state handler; KeyError if there is none."""
         states = dict(self._states)
@@ -874,6 +903,7 @@ class Application(Settings, Registrar):
 
         return decorate
 
+    @one_at_a_time
     def set_error_handler(
         self, error: type[Exception], fun: Handler, method: Methods = GET_HEAD_POST
     ) -> None:
@@ -882,6 +912,7 @@ class Application(Settings, Registrar):
         spread(errors, error, method_mask(method), fun)
         self._errors = errors
 
+    @one_at_a_time
     def pop_error_handler(self, error: type[Exception], method: int) -> Handler:
         """Remove and return an exception handler; KeyError if there is none."""
         errors = dict(self._errors)
@@ -910,10 +941,12 @@ class Application(Settings, Registrar):
 
         return decorate
 
+    @one_at_a_time
     def add_before_response(self, fun: Hook) -> None:
         """Add a hook; ValueError if it is there already."""
         self._before = appended(self._before, fun)
 
+    @one_at_a_time
     def pop_before_response(self, fun: Hook) -> None:
         """Remove a hook; ValueError if it is not there."""
         self._before = removed(self._before, fun)
@@ -927,20 +960,22 @@ class Application(Settings, Registrar):
 
         return decorate
 
+    @one_at_a_time
     def add_after_response(self, fun: Hook) -> None:
         """Add a hook; ValueError if it is there already."""
         self._after = appended(self._after, fun)
 
+    @one_at_a_time
     def pop_after_response(self, fun: Hook) -> None:
         """Remove a hook; ValueError if it is not there."""
         self._after = removed(self._after, fun)
 
-    before_request = deprecated("use before_response")(before_response)
-    add_before_request = deprecated("use add_before_response")(add_before_response)
-    pop_before_request = deprecated("use pop_before_response")(pop_before_response)
-    after_request = deprecated("use after_response")(after_response)
-    add_after_request = deprecated("use add_after_response")(add_after_response)
-    pop_after_request = deprecated("use pop_after_response")(pop_after_response)
+    before_request = old_name("before_request", before_response)
+    add_before_request = old_name("add_before_request", add_before_response)
+    pop_before_request = old_name("pop_before_request", pop_before_response)
+    after_request = old_name("after_request", after_response)
+    add_after_request = old_name("add_after_request", add_after_response)
+    pop_after_request = old_name("pop_after_request", pop_after_response)
 
     # -- the rest ----------------------------------------------------------
 
@@ -1055,6 +1090,7 @@ def profile_name(dump: str, env: Environ) -> str:
 
 def below(environ: Environ, prefix: str) -> Environ:
     """Return the environment of an application mounted at *prefix*."""
+    prefix = prefix.encode().decode("latin-1")  # as the environment has it
     inner = dict(environ)
     inner["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + prefix
     inner["PATH_INFO"] = environ["PATH_INFO"][len(prefix) :]
@@ -1072,10 +1108,9 @@ class MountedResponse(BaseResponse):
     def __call__(self, start_response: StartResponse) -> Iterable[bytes]:
         """Call the application; its body and close() are the server's."""
         self._used = True
-        if not self.headers:
-            return self._wsgi_app(self._environ, start_response)
 
         def start(status: str, headers: list[tuple[str, str]], *info: Any) -> Any:
+            self._told = True
             return start_response(status, [*headers, *self.headers], *info)
 
         return self._wsgi_app(self._environ, start)
