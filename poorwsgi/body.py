@@ -18,11 +18,18 @@ from io import BytesIO
 from itertools import accumulate
 from json import JSONDecoder
 from logging import getLogger
+from re import compile
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from poorwsgi.fieldstorage import FieldStorage, FieldStorageParser, parse_form
-from poorwsgi.multipart import END, MultipartDecoder, Part, parse_options
+from poorwsgi.fieldstorage import (
+    FieldStorage,
+    FieldStorageParser,
+    make_decoder,
+    parse_form,
+    parse_multipart,
+)
+from poorwsgi.multipart import END, Part, parse_options
 from poorwsgi.state import BodyError, BodyTimeoutError, BodyTooLargeError
 from poorwsgi.urlencoded import text_codec
 
@@ -83,6 +90,8 @@ BLOCK_SIZE = 131072
 MAX_CHUNK = 1048576
 MAX_CHUNK_LINE = 4096
 MAX_TRAILERS = 16384
+# PERF: as every client sends it; anything else is parsed with more care.
+_PLAIN_BOUNDARY = compile(r"multipart/form-data; ?boundary=([\w'()+.-]+)").fullmatch
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 
@@ -766,9 +775,20 @@ class Body:
 
     def _parse_multipart(self) -> FieldStorage:
         app = self._app
-        source = BytesIO(self._raw) if self._stream is None else self._stream
+        if not self._mime_type.startswith("multipart/"):
+            return self._parse_any()
+        boundary = self._boundary()
+        form = parse_multipart(self._blocks(), boundary, app, app.file_callback)
+        form.type = self._mime_type
+        form.type_options = {"boundary": boundary}
+        form.length = self._size
+        return form
+
+    def _parse_any(self) -> FieldStorage:
+        """Parse a type that the application has added to form_mime_types."""
+        app = self._app
         form = FieldStorageParser(
-            source,
+            self._open_input(),
             {"content-type": self._content_type()},
             keep_blank_values=app.keep_blank_values,
             strict_parsing=app.strict_parsing,
@@ -777,6 +797,11 @@ class Body:
         ).parse()
         form.length = self._size
         return form
+
+    def _boundary(self) -> str:
+        line = self._content_type()
+        plain = _PLAIN_BOUNDARY(line)
+        return plain[1] if plain else parse_options(line)[1].get("boundary", "")
 
     def _content_type(self) -> str:
         environ = self._environ
@@ -840,7 +865,9 @@ class Body:
     def _blocks(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
         if self._is_in_memory():
-            yield self._read(-1)
+            raw = self._raw
+            for start in range(0, len(raw), BLOCK_SIZE):
+                yield raw[start : start + BLOCK_SIZE]
         elif self._stream is not None:
             while block := self._stream.read_some(BLOCK_SIZE):
                 yield block
@@ -861,14 +888,9 @@ class Body:
                 part.skip()
 
     def _events(self) -> Iterator[Any]:
-        content_type, options = parse_options(self._content_type())
-        if not content_type.startswith("multipart/"):
-            raise BodyError(f"{content_type[:40]!r} is no multipart body")
-        decoder = MultipartDecoder(
-            options.get("boundary", ""),
-            max_parts=self._app.max_form_parts,
-            max_header_size=self._app.max_part_header_size,
-        )
+        if not self._mime_type.startswith("multipart/"):
+            raise BodyError(f"{self._mime_type[:40]!r} is no multipart body")
+        decoder = make_decoder(self._boundary(), self._app)
         for block in self._blocks():
             yield from decoder.receive(block)
         decoder.close()

@@ -24,7 +24,7 @@ from poorwsgi.state import BodyError, BodyTooLargeError
 from poorwsgi.urlencoded import parse_fields, text_codec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, KeysView
+    from collections.abc import Callable, Iterable, Iterator, KeysView
     from typing import Protocol, Self
 
     from poorwsgi.multipart import Event, Part
@@ -168,6 +168,7 @@ class FieldStorage(FieldStorageInterface):
     disposition: str = ""
     list: Any = None
     _file: Any = None
+    _value: Any = None
     _is_text = False
     _closed = False
     _index: dict[str, Any] | None = None
@@ -629,14 +630,17 @@ class FieldStorageParser:
 
     def read_multi(self) -> list[FieldStorage]:
         """Read a multipart body and return its fields."""
-        decoder = MultipartDecoder(
-            self.innerboundary,
-            max_parts=self.limits.max_form_parts,
-            max_header_size=self.limits.max_part_header_size,
-            encoding=self.encoding,
-            errors=self.errors,
+        decoder = make_decoder(
+            self.innerboundary, self.limits, self.encoding, self.errors
         )
-        collector = _Collector(self)
+        collector = FieldCollector(
+            self._make_part_file,
+            self.file_callback is not None,
+            self.limits.max_form_memory_size,
+            self.max_num_fields,
+            self.encoding,
+            self.errors,
+        )
         try:
             for block in self._blocks():
                 collector.store(decoder.receive(block))
@@ -651,6 +655,10 @@ class FieldStorageParser:
             raise
         self.done = 1
         return collector.fields
+
+    def _make_part_file(self, filename: str) -> Any:
+        self.filename = filename
+        return self.make_file()
 
     def read_single(self) -> FieldStorage:
         """Read a body of any other type into the file of a field."""
@@ -743,29 +751,90 @@ def write_all(file: Any, data: bytes) -> None:
         written = file.write(data)
 
 
-class _Collector:
+def make_decoder(
+    boundary: bytes | str,
+    limits: Limits,
+    encoding: str = "utf-8",
+    errors: str = "replace",
+) -> MultipartDecoder:
+    """Return a decoder with the limits of an application."""
+    return MultipartDecoder(
+        boundary,
+        max_parts=limits.max_form_parts,
+        max_header_size=limits.max_part_header_size,
+        encoding=encoding,
+        errors=errors,
+    )
+
+
+def parse_multipart(
+    blocks: Iterable[bytes],
+    boundary: bytes | str,
+    limits: Limits,
+    file_callback: Callable[[str], Any] | None = None,
+) -> FieldStorage:
+    """Return the form of a multipart body that comes in blocks."""
+    decoder = make_decoder(boundary, limits)
+    collector = FieldCollector(
+        file_callback or _temporary_file_for,
+        file_callback is not None,
+        limits.max_form_memory_size,
+    )
+    size = 0
+    try:
+        for block in blocks:
+            size += len(block)
+            collector.store(decoder.receive(block))
+        decoder.close()
+    except BaseException:
+        collector.close()
+        raise
+    form = FieldStorage()
+    form.type = "multipart/form-data"
+    form.list = collector.fields
+    form.bytes_read = size
+    return form
+
+
+def _temporary_file_for(_filename: str) -> Any:
+    return _temporary_file()
+
+
+class FieldCollector:
     """Makes fields out of the events of a multipart body."""
 
-    def __init__(self, parser: FieldStorageParser):
+    def __init__(
+        self,
+        make_file: Callable[[str], Any],
+        at_once: bool,
+        max_memory: int | None,
+        max_fields: int | None = None,
+        encoding: str = "utf-8",
+        errors: str = "replace",
+    ):
+        """Set where files go: by *at_once* from their first byte on."""
         self.fields: list[FieldStorage] = []
-        self._parser = parser
-        self._limit = parser.limits.max_form_memory_size
-        self._max_fields = parser.max_num_fields
+        self._make_file = make_file
+        self._at_once = at_once
+        self._max_memory = max_memory
+        self._max_fields = max_fields
+        self._encoding = encoding
+        self._errors = errors
         self._memory = 0  # bytes of all fields that are no files
         self._file_memory = 0  # bytes of files that are in memory
-        self._encoding = parser.encoding
         self._count = 0
         self._open: list[FieldStorage] = []  # the field, after those around it
-        self._chunks: list[bytes] = []
+        self._chunks: list[bytes] = []  # its content, if in memory
 
-    def store(self, events: list[Event]) -> None:
+    def store(self, events: Iterable[Event]) -> None:
+        """Take the next events of the decoder."""
         for event in events:
-            if isinstance(event, bytes):
-                self._write(event)
+            if event.__class__ is bytes:
+                self._write(event)  # type: ignore[arg-type]
             elif event is END:
                 self._end()
             else:
-                self._begin(event)  # type: ignore[arg-type]
+                self._begin(event)
 
     def close(self) -> None:
         """Close what was opened, for a body that is refused."""
@@ -783,8 +852,9 @@ class _Collector:
         self._count += 1
         if self._max_fields is not None and self._count > self._max_fields:
             raise BodyTooLargeError("Max number of fields exceeded")
-        field = FieldStorage(part.name)
-        field.filename = part.filename
+        # PERF: __init__ would make dicts that the part has already.
+        field = FieldStorage.__new__(FieldStorage)
+        field.name = part.name
         field.type = part.content_type
         field.type_options = part.type_options
         field.disposition = part.disposition
@@ -792,14 +862,12 @@ class _Collector:
         around = self._open[-1].list if self._open else self.fields
         around.append(field)
         self._open.append(field)
-        if part.is_multipart:
+        if part.filename is not None:
+            field.filename = part.filename
+            if part.filename and self._at_once:
+                field.file = self._make_file(part.filename)
+        elif part.is_multipart:
             field.list = []
-        elif part.filename and self._parser.file_callback is not None:
-            field.file = self._make_file(part.filename)
-
-    def _make_file(self, filename: str) -> Any:
-        self._parser.filename = filename
-        return self._parser.make_file()
 
     def _write(self, data: bytes) -> None:
         field = self._open[-1]
@@ -809,8 +877,8 @@ class _Collector:
         self._chunks.append(data)
         if not field.filename:
             self._memory += len(data)
-            if self._limit is not None and self._memory > self._limit:
-                raise _form_too_large(self._limit)
+            if self._max_memory is not None and self._memory > self._max_memory:
+                raise _form_too_large(self._max_memory)
             return
         self._file_memory += len(data)
         if self._file_memory > BLOCK_SIZE:
@@ -840,5 +908,5 @@ class _Collector:
         if field.name == "_charset_":
             # RFC 7578, 4.6: the charset of the texts behind it.
             self._encoding = text_codec(content.decode("ascii", "replace").strip())
-        field._value = content.decode(self._encoding, self._parser.errors)
+        field._value = content.decode(self._encoding, self._errors)
         field._is_text = True

@@ -31,11 +31,11 @@ _PADDING = compile(rb"[ \t]*\r?")
 # PERF: what browsers and most clients send, in one match. No backslash and no
 # percent sign, so nothing is left to be undone.
 _PLAIN_HEADERS = compile(
-    rb'content-disposition: form-data; name="([^"\\%\x00-\x1f]*)"'
-    rb'(?:; filename="([^"\\%\x00-\x1f]*)")?'
-    rb"(?:\r\ncontent-type: ([a-z0-9.+/-]+))?",
-    IGNORECASE,
-)
+    r'content-disposition: form-data; name="([^"\\%\x00-\x1f]*)"'
+    r'(?:; filename="([^"\\%\x00-\x1f]*)")?'
+    r"(?:\r\ncontent-type: ([a-z0-9.+/-]+))?",
+    IGNORECASE | ASCII,
+).fullmatch
 _TOKEN = compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Alternatives that begin differently: no backtracking worth the name.
 _PARAMETER = compile(
@@ -91,7 +91,7 @@ class Part:
 
     __slots__ = (
         "_headers",
-        "_raw",
+        "_text",
         "content_type",
         "disposition",
         "disposition_options",
@@ -103,28 +103,29 @@ class Part:
 
     _headers: dict[str, str] | None
 
-    def __init__(self, raw: bytes, encoding: str = "utf-8", errors: str = "replace"):
-        """Parse the header lines *raw*, without the blank line behind them."""
-        self._raw = raw.decode(encoding, errors)
+    def __init__(self, text: str):
+        """Parse the header lines *text*, without the blank line behind them."""
+        self._text = text
         self._headers = None
-        self.is_multipart = False
-        plain = _PLAIN_HEADERS.fullmatch(raw)
+        plain = _PLAIN_HEADERS(text)
         if plain is None:
             self._parse()
             return
-        name, filename, content_type = plain.groups()
+        name, client_name, content_type = plain.groups()
         self.disposition = "form-data"
-        self.name: str | None = name.decode(encoding, errors)
-        self.disposition_options = {"name": self.name}
-        self.filename: str | None = None
-        if filename is not None:
-            client_name = filename.decode(encoding, errors)
-            self.disposition_options["filename"] = client_name
-            self.filename = safe_filename(client_name)
+        self.name: str | None = name
         self.type_options: dict[str, str] = {}
-        self.content_type = "text/plain"
-        if content_type is not None:
-            self.content_type = content_type.decode("ascii").lower()
+        self.is_multipart = False
+        if client_name is None:
+            self.filename: str | None = None
+            self.disposition_options = {"name": name}
+        else:
+            self.filename = safe_filename(client_name)
+            self.disposition_options = {"name": name, "filename": client_name}
+        if content_type is None:
+            self.content_type = "text/plain"
+        else:
+            self.content_type = content_type.lower()
             self._find_nesting()
 
     def __repr__(self) -> str:
@@ -134,7 +135,7 @@ class Part:
     def headers(self) -> dict[str, str]:
         """Header name in lower case to value; the first one if it repeats."""
         if self._headers is None:
-            self._headers = parse_part_headers(self._raw)
+            self._headers = parse_part_headers(self._text)
         return self._headers
 
     def _parse(self) -> None:
@@ -268,6 +269,7 @@ class MultipartDecoder:
         self._scanned = 0  # how much of it holds no end of headers
         self._skipped = 0  # size of the preamble
         self._lead = 0  # bytes before the content that may begin a delimiter
+        self._found: list[int] = []  # delimiters in the input, the first one last
         self._cut = 0  # results of _find_delimiter
         self._after = 0
         self._next = _HEADERS
@@ -286,6 +288,13 @@ class MultipartDecoder:
                 position, self._state = len(opening), _HEADERS
             else:
                 buf, self._state = b"\r\n" + buf, _PREAMBLE
+        # PERF: rfind() is twice as fast as find() for needles of this size, so
+        # all delimiters are looked for first, from the end.
+        found = buf.rfind(self._delimiter)
+        self._found = delimiters = []
+        while found >= 0:
+            delimiters.append(found)
+            found = buf.rfind(self._delimiter, 0, found)
         while position >= 0:
             if self._state == _DATA:
                 position = self._read_data(buf, position, events)
@@ -316,39 +325,36 @@ class MultipartDecoder:
             raise BodyError("no boundary in the first 64 KiB of the multipart body")
         if found < 0:
             return self._hold(buf, self._cut)
-        return self._enter_next()
+        self._state = self._next
+        return self._after
 
     def _read_headers(self, buf: bytes, start: int, events: list[Event]) -> int:
+        end = buf.find(b"\r\n\r\n", start + self._scanned)
+        content = end + 2
         if buf.startswith(b"\r\n", start):
             end, content = start, start  # no header at all
-        else:
-            end = buf.find(b"\r\n\r\n", start + self._scanned)
-            content = end + 2
         limit = self._max_header_size
         # Without an end, the last three bytes may be the beginning of it.
         size = (end if end >= 0 else len(buf) - 3) - start
         if limit is not None and size > limit:
             raise _headers_too_large(limit)
         if end < 0:
-            self._scanned = max(0, len(buf) - start - 3)
+            self._scanned = max(0, size)
             return self._hold(buf, start)
         self._scanned = 0
-        self._begin_part(buf[start:end], events)
-        # The CRLF of the blank line is that of the delimiter if the part has
-        # no content at all (RFC 2046, 5.1.1: the body of a part is optional).
-        self._state, self._lead = _DATA, 2
-        return content
-
-    def _begin_part(self, headers: bytes, events: list[Event]) -> None:
+        part = Part(buf[start:end].decode(self.encoding, self._errors))
         self._count[0] += 1
         if self._max_parts is not None and self._count[0] > self._max_parts:
             raise BodyTooLargeError(
                 f"multipart body has more than max_form_parts = {self._max_parts}"
             )
-        part = Part(headers, self.encoding, self._errors)
         events.append(part)
         if part.is_multipart:
             self._inner = self._make_inner(part)
+        # The CRLF of the blank line is that of the delimiter if the part has
+        # no content at all (RFC 2046, 5.1.1: the body of a part is optional).
+        self._state, self._lead = _DATA, 2
+        return content
 
     def _make_inner(self, part: Part) -> MultipartDecoder:
         if self._depth >= MAX_NESTING:
@@ -382,7 +388,8 @@ class MultipartDecoder:
             self._inner.close()
             self._inner = None
         events.append(END)
-        return self._enter_next()
+        self._state = self._next
+        return self._after
 
     def _find_delimiter(self, buf: bytes, start: int) -> int:
         """Return where the next delimiter begins.
@@ -391,8 +398,10 @@ class MultipartDecoder:
         returned, and _cut is where one may begin that is not complete yet.
         """
         delimiter = self._delimiter
-        found = buf.find(delimiter, start)
-        while found >= 0:
+        while self._found:
+            found = self._found.pop()
+            if found < start:  # inside of headers
+                continue
             after = found + len(delimiter)
             following = buf[after : after + 2]
             if following == b"\r\n":
@@ -400,6 +409,7 @@ class MultipartDecoder:
                 return found
             if following == b"--":
                 self._next, self._after = _EPILOGUE, after + 2
+                self.done = True
                 return found
             # Blanks may follow (RFC 2046, 5.1.1). Anything else makes it a
             # longer word, which is content: the boundary of somebody else.
@@ -412,7 +422,6 @@ class MultipartDecoder:
             ):
                 self._cut = found
                 return -1
-            found = buf.find(delimiter, after)
         size = len(buf)
         self._cut = size
         # Only the last CR can begin a delimiter, as it has no other inside.
@@ -420,12 +429,6 @@ class MultipartDecoder:
         if last >= 0 and delimiter.startswith(buf[last:]):
             self._cut = last
         return -1
-
-    def _enter_next(self) -> int:
-        self._state = self._next
-        if self._state == _EPILOGUE:
-            self.done = True
-        return self._after
 
     def _hold(self, buf: bytes, start: int) -> int:
         self._held = buf[start:]

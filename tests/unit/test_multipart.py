@@ -329,8 +329,8 @@ def test_headers_are_there_by_lower_case_name():
 
 
 def test_plain_headers_say_the_same_as_parsed_ones():
-    fast = Part(b'Content-Disposition: form-data; name="a"; filename="b"')
-    slow = Part(b'Content-Disposition:  form-data; name="a"; filename="b"')
+    fast = Part('Content-Disposition: form-data; name="a"; filename="b"')
+    slow = Part('Content-Disposition:  form-data; name="a"; filename="b"')
     for attribute in ("name", "filename", "content_type", "disposition_options"):
         assert getattr(fast, attribute) == getattr(slow, attribute)
     assert fast.headers == slow.headers
