@@ -830,11 +830,11 @@ class FieldCollector:
         """Take the next events of the decoder."""
         for event in events:
             if event.__class__ is bytes:
-                self._write(event)  # type: ignore[arg-type]
+                self._write(event)
             elif event is END:
                 self._end()
             else:
-                self._begin(event)
+                self._begin(event)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Close what was opened, for a body that is refused."""

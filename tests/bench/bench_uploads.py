@@ -457,7 +457,9 @@ def compare(row: str, peers_python: str, rounds: int) -> dict[str, float | None]
     finally:
         for worker in set(workers.values()):
             worker.close()
-    return {p: statistics.median(found) if found else None for p, found in times.items()}
+    return {
+        p: statistics.median(found) if found else None for p, found in times.items()
+    }
 
 
 def main() -> None:
