@@ -39,8 +39,7 @@ class CsrfGuard:
 
         @app.route("/form")
         def form(req):
-            return f'<form method="post"><input type="hidden"
-                name="csrf_token" value="{guard.token(req)}">…</form>'
+            return PAGE.format(token=guard.token(req))  # in a hidden field
     """
 
     def __init__(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import bz2
+import doctest
 import gzip
 import os
 import time
 import zlib
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poorwsgi import auth, session, store
 from poorwsgi.cookies import parse_cookies, quote_value
 from poorwsgi.session import (
     KEYSTREAM_SIZE,
@@ -550,3 +553,11 @@ class TestBuildingBlocks:
     def test_names(self):
         assert KEYSTREAM_SIZE == 1024
         assert NoCompress.compress(b"x", 9) == NoCompress.decompress(b"x") == b"x"
+
+
+def test_doctests():
+    page = Path(__file__).parent.parent.parent / "doc" / "sessions.rst"
+    assert doctest.testfile(str(page), module_relative=False).failed == 0
+    for module in (session, auth, store):
+        result = doctest.testmod(module)
+        assert (result.attempted > 0, result.failed) == (True, 0)
