@@ -1013,3 +1013,20 @@ def FieldStorage(  # noqa: N802 - the name of the API
         separator=separator,
         file_callback=file_callback,
     ).parse()
+
+
+def __getattr__(name: str) -> Any:
+    """Make the regular expressions that PoorWSGI 2.8 had here, on first use.
+
+    COMPAT: nothing of ours uses them.
+    """
+    patterns = {
+        "RE_HTTPURLPATTERN": r"https?://",
+        "RE_AUTHORIZATION": r'(\w+\*?)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)',
+    }
+    if name not in patterns:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import re
+
+    globals()[name] = value = re.compile(patterns[name])
+    return value
