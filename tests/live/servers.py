@@ -9,6 +9,8 @@ from poorwsgi.testing import LiveServer
 
 HERE = Path(__file__).parent
 APP = HERE / "app.py"
+#: What doc/servers.rst shows is what runs here.
+CONFIGURATIONS = HERE.parent.parent / "examples" / "servers"
 
 
 class Server(NamedTuple):
@@ -40,11 +42,14 @@ def _uwsgi(*arguments):
     )
 
 
+INI = str(CONFIGURATIONS / "uwsgi.ini")
+GUNICORN = str(CONFIGURATIONS / "gunicorn.conf.py")
+
 SERVERS = [
     Server("uwsgi", _uwsgi("--http-socket", "{address}"), ("chunk-size",)),
     Server(
         "uwsgi-2x4",
-        _uwsgi("--http-socket", "{address}", "--processes", "2", "--threads", "4"),
+        _uwsgi("--ini", INI, "--http-socket", "{address}"),
         ("chunk-size",),
     ),
     Server(
@@ -54,7 +59,7 @@ SERVERS = [
     ),
     Server(
         "uwsgi-nginx",
-        _uwsgi("--socket", "{address}", "--threads", "2"),
+        _uwsgi("--ini", INI, "--socket", "{address}"),
         ("cut-stream",),
         nginx=True,
     ),
@@ -64,7 +69,7 @@ SERVERS = [
     ),
     Server(
         "gunicorn-gthread",
-        ("gunicorn", "--bind", "{address}", "--threads", "4", "app:application"),
+        ("gunicorn", "--config", GUNICORN, "--bind", "{address}", "app:application"),
     ),
     Server(
         "waitress",
@@ -100,49 +105,6 @@ def missing_programs(server):
     return [name for name in wanted if find_program(name) is None]
 
 
-NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    client_max_body_size 64m;
-    server {{
-        listen {{address}};
-        location / {{
-            uwsgi_pass {upstream};
-            uwsgi_buffering off;
-            include {params};
-        }}
-    }}
-}}
-"""
-
-UWSGI_PARAMS = """
-uwsgi_param QUERY_STRING $query_string;
-uwsgi_param REQUEST_METHOD $request_method;
-uwsgi_param CONTENT_TYPE $content_type;
-uwsgi_param CONTENT_LENGTH $content_length;
-uwsgi_param REQUEST_URI $request_uri;
-uwsgi_param PATH_INFO $document_uri;
-uwsgi_param SERVER_PROTOCOL $server_protocol;
-uwsgi_param REQUEST_SCHEME $scheme;
-uwsgi_param REMOTE_ADDR $remote_addr;
-uwsgi_param REMOTE_PORT $remote_port;
-uwsgi_param SERVER_PORT $server_port;
-uwsgi_param SERVER_NAME $server_name;
-# nginx takes the chunks apart and counts them, but hands the header over, too.
-uwsgi_param HTTP_TRANSFER_ENCODING "";
-"""
-
-
 class Running:
     """A server of the table while it runs, with nginx in front if it wants."""
 
@@ -161,13 +123,16 @@ class Running:
             self._servers.append(self._nginx(self._servers[0].address))
 
     def _nginx(self, upstream):
-        params = self.folder / "uwsgi_params"
-        params.write_text(UWSGI_PARAMS)
-        text = NGINX.format(folder=self.folder, upstream=upstream, params=params)
+        """Return nginx with the configuration that we recommend."""
         config = self.folder / "nginx.conf"
-        command = [find_program("nginx"), "-p", str(self.folder), "-c", str(config)]
+        # One process, of this user: the folder of the test is ours alone.
+        alone = ["-g", "master_process off;"]
+        command = [find_program("nginx"), *alone, "-p", str(self.folder)]
+        command += ["-c", str(config)]
         server = LiveServer(command)
-        config.write_text(text.replace("{address}", server.address))
+        text = (CONFIGURATIONS / "nginx.conf").read_text()
+        text = text.replace("127.0.0.1:9000", upstream)
+        config.write_text(text.replace("127.0.0.1:8000", server.address))
         return server
 
     def __repr__(self):
