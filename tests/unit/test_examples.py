@@ -1,15 +1,16 @@
 """The examples: each is started in this process, and its curl calls are made."""
 
-import argparse
 import ast
 import importlib.util
 import re
 import runpy
-import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+from curl import call_client, calls_in
+from expected_calls import EXPECTED
 from wsproto import ConnectionType
 from wsproto import events as ws
 from wsproto.connection import Connection
@@ -19,145 +20,6 @@ from poorwsgi.testing import TestClient
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
-
-# For each curl call in the docstring, in their order: the status, and what the
-# answer has to hold, as `curl -i` shows it: headers, an empty line, the body.
-EXPECTED = {
-    "simple.py": [
-        (200, "text/html; charset=utf-8", "Say hello"),
-        (200, "Hello, World!"),
-        (404, "There is no /nothing here."),
-    ],
-    "simple_json.py": [
-        (200, "Content-Type: application/json", '{"now": "20'),
-        (200, '{"squares": [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]}'),
-        (200, '{"got": {"name": "Ada"}}', "Cache-Control: no-store"),
-        (200, '{"got": "just a text"}'),
-        (400, "invalid JSON"),
-        (200, '{"chunks": 1, "got": [1, 2]}'),
-    ],
-    "returning.py": [
-        (200, "text/html; charset=utf-8", "žluť"),
-        (200, "bytes are HTML as well"),
-        (200, "application/json", '{"a dict": "is JSON"}'),
-        (200, '["a list", "is JSON", 1]'),
-        (200, "Content-Length: 2", "\n\n[]"),
-        (200, '{"x": 1, "y": 2}'),
-        (204,),
-        (200, "Content-Type: text/plain", "one\ntwo\n"),
-        (200, "a list of bytes is the body"),
-        (201, "X-Answer: 42", "Content-Type: text/plain", "plain"),
-        (201, "Location: /text", "Made."),
-        (200, "X-Answer: 42", "One pair."),
-        (200, "Cache-Control: no-store", "A response is sent as it is."),
-        (500, "500 - Internal Server Error"),
-    ],
-    "routing.py": [
-        (200, '"rule": "/test/<variable:email>"', '"value": "me@example.net"'),
-        (200, '"rule": "/test/<variable:word>"', '"type": "str"'),
-        (200, '"rule": "/test/<variable:int>"', '"type": "int"'),
-        (200, '"rule": "/test/<variable:float>"', '"value": "3.14"'),
-        (200, '"type": "UUID"'),
-        (200, '["any", "-thing", 7]', '"third": 7'),
-        (200, '["any", "path/at/all"]', '"rest": "path/at/all"'),
-        (200, '{"year": "2024", "month": "02"}'),
-        (200, '{"color": "green"}'),
-        (200, '{"id": 3, "seen by": "admin"}'),
-        (200, '["/admin/users/7?tab=mail", "/color/red"]'),
-        (404, "No rule for /nothing/here."),
-        (204, "Allow: GET, HEAD, OPTIONS", "X-By: default"),
-        (405, "Allow: GET, HEAD"),
-    ],
-    "errors.py": [
-        (404, "Not found: there is no such page."),
-        (403, "<!DOCTYPE html>", "Forbidden"),
-        (403, "Content-Type: application/json", '"status": 403'),
-        (410, "It was eaten"),
-        (404, "No item 9."),
-        (400, "invalid literal for int()"),
-        (500, "Sorry, it is our fault."),
-        (500, "Sorry, it is our fault."),
-        (304, 'ETag: W/"42"'),
-        (301, "Location: /item/9"),
-    ],
-    "ranges.py": [
-        (200, "Accept-Ranges: bytes", "Content-Length: 19", "Hello, Wörld! 🌍"),
-        (206, "Content-Range: bytes 0-4/19", "\n\nHello"),
-        (206, "Content-Length: 100", '"127.0.0.1", 8080)'),
-        (206, "Content-Range: bytes 5-19/20", "\n\n\n3\n4\n5\n6\n7\n8\n9\n"),
-        (416, "Content-Range: bytes */19"),
-        (416, "Content-Range: bytes */0"),
-        (206, "Content-Range: unicodes 6-9/15", "\n\n Wör"),
-        (416, "Content-Range: unicodes */15"),
-    ],
-    "conditional.py": [
-        (200, 'ETag: W/"', "Ask me twice."),
-        (304, 'ETag: W/"'),
-        (200, "Last-Modified: ", "Conditional requests by hand"),
-        (304, "Last-Modified: "),
-        (200, "Last-Modified: "),
-    ],
-    "dispatch_table/table.py": [
-        (200, "Put together in a table", "X-Number: "),
-        (200, "<h1>Ada</h1>"),
-        (200, '{"1": "Welcome", "2": "Hello"}'),
-        (204, "X-Number: "),
-        (200, '{"sum": 3}'),
-        (404, "/plus/1/x is not in the table."),
-        (503, "The machine is too slow."),
-        (204, "Allow: GET, HEAD, POST, DELETE, OPTIONS"),
-    ],
-    "app_options.py": [
-        (200, "Hello, World!"),
-        (200, '{"greeting": "Hello", "name": "World"}'),
-        (404, "404 - Page Not Found"),
-    ],
-    "own_parsing.py": [
-        (200, '{"args": {"name": "Ada", "empty": ""}, "form": {}}'),
-        (400, "400 - Bad Request"),
-        (200, '{"args": {}, "form": {"name": "Ada", "empty": ""}}'),
-        (400, "400 - Bad Request"),
-        (200, '{"args": {}, "form": {"name": "Ada"}}'),
-        (415, "Only forms are taken"),
-    ],
-    "gzip_filter.py": [
-        (200, "Vary: Accept-Encoding", "The same again."),
-        (200, "Vary: Accept-Encoding", "Content-Encoding: gzip", "\x1f"),
-        (200, "Vary: Accept-Encoding", "The same again."),
-        (200, "\n\nShort."),
-        (404, "Content-Encoding: gzip"),
-    ],
-    "metrics.py": [
-        (200, "Metrics"),
-        (200, "Done."),
-        (404, "404"),
-        (
-            200,
-            'answers_total{method="GET",rule="/",status="200"} 1',
-            'answers_total{method="GET",rule="/slow/<milliseconds:int>",status="200"}',
-            'answers_total{method="GET",rule="/*",status="404"} 1',
-            'answer_seconds_total{method="GET",rule="/",status="200"} 0.',
-        ),
-    ],
-    "response_closed.py": [
-        (200, "row 4"),
-        (200,),
-        (200, "here and gone"),
-        (200, "Accepted."),
-        (200, '["generator opened", "generator closed", "work done"]'),
-    ],
-    "websocket.py": [
-        (200, "new WebSocket"),
-        (400, "This is a WebSocket"),
-        (403, "Forbidden"),
-    ],
-    "showcase.py": [
-        (200, '"value": "42", "type": "int"', "X-Request-Id: ", "Server-Timing: "),
-        (201, "Location: /api/notes/1", '"text": "Buy milk", "done": false'),
-        (201, '"name": "README.rst"', '"url": "/files/1/README.rst"'),
-    ],
-}
-
 
 # -- a file as a fresh program ------------------------------------------------
 
@@ -187,59 +49,6 @@ def load(monkeypatch):
             del sys.modules[name]
 
 
-# -- curl, as far as docstrings use it ----------------------------------------
-
-
-def curl_parser():
-    parser = argparse.ArgumentParser(prog="curl", allow_abbrev=False)
-    for flag in ("-i", "-I"):
-        parser.add_argument(flag, action="store_true")
-    for option in ("-X", "-r", "-o", "--json"):
-        parser.add_argument(option)
-    for option in ("-H", "-d", "-F"):
-        parser.add_argument(option, action="append", default=[])
-    parser.add_argument("url")
-    return parser
-
-
-def curl_calls(docstring):
-    """Return the words behind `curl` of each call in a docstring."""
-    text = docstring.replace("\\\n", " ")
-    return [shlex.split(line)[1:] for line in re.findall(r"^ +(curl .*)$", text, re.M)]
-
-
-def call(client, words):
-    """Make one call and return the status and the text that curl -i shows."""
-    args = curl_parser().parse_args(words)
-    headers = {"Accept": "*/*", **dict(line.split(": ", 1) for line in args.H)}
-    options = {}
-    if headers.get("Transfer-Encoding") == "chunked":
-        options["chunked"] = bool(headers.pop("Transfer-Encoding"))
-    if args.r:
-        headers["Range"] = f"bytes={args.r}"
-    if args.json is not None:
-        headers |= {"Content-Type": "application/json", "Accept": "application/json"}
-        options["body"] = args.json.encode()
-    if args.d:
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        options["body"] = "&".join(args.d).encode()
-    if args.F:
-        fields = [field.split("=", 1) for field in args.F]
-        options["data"] = [(n, v) for n, v in fields if v[:1] != "@"]
-        options["files"] = [
-            (n, (Path(v[1:]).name, Path(v[1:]).read_bytes()))
-            for n, v in fields
-            if v[:1] == "@"
-        ]
-    method = args.X or ("HEAD" if args.I else "POST" if options else "GET")
-    assert args.url.startswith("http://127.0.0.1:8080/")
-    path = args.url.removeprefix("http://127.0.0.1:8080")
-    response = client.request(method, path, headers=headers, **options)
-    lines = [f"{name}: {value}" for name, value in response.headers.items()]
-    body = response.data.decode("utf-8", "replace")
-    return response.status_code, "\n".join([*lines, "", body])
-
-
 # -- all of them ---------------------------------------------------------------
 
 
@@ -247,9 +56,9 @@ def call(client, words):
 def test_the_curl_calls_of_an_example_answer_as_expected(load, name):
     module = load(name)
     client = TestClient(module.application)
-    calls = curl_calls(module.__doc__)
+    calls = calls_in(module.__doc__)
     for words, (status, *texts) in zip(calls, EXPECTED[name], strict=True):
-        got, text = call(client, words)
+        got, text = call_client(client, words)
         assert got == status, (words, text)
         for expected in texts:
             assert expected in text, (words, expected)
@@ -259,7 +68,7 @@ def test_the_curl_calls_of_an_example_answer_as_expected(load, name):
 def test_an_example_is_short_and_starts_with_its_calls(name):
     source = (EXAMPLES / name).read_text(encoding="utf-8")
     docstring = ast.get_docstring(ast.parse(source), clean=False)
-    assert len(curl_calls(docstring)) >= 3
+    assert len(calls_in(docstring)) >= 3
     assert docstring.splitlines()[0].endswith(".")
     longest = {"showcase.py": 500, "websocket.py": 140}.get(name, 120)
     assert len(source.splitlines()) <= longest
@@ -274,6 +83,22 @@ def test_an_example_serves_when_it_is_run(load, monkeypatch, name):
     module = runpy.run_path(str(EXAMPLES / name), run_name="__main__")
     module["application"].release()
     assert served == [(module["application"], "127.0.0.1", 8080)]
+
+
+def test_the_application_of_the_readme():
+    """Ten lines of code, as they stand there."""
+    text = (ROOT / "README.rst").read_text(encoding="utf-8")
+    block = re.search(r"code-block:: python\n\n((?: .*\n|\n)+)", text)[1]
+    program = {"__name__": "readme"}
+    exec(textwrap.dedent(block), program)
+    client = TestClient(program["application"])
+    headers = {"User-Agent": "a test"}
+    answer = client.get("/hello/Ada", headers=headers)
+    assert answer.json == {"hello": "Ada", "agent": "a test"}
+    answer = client.get("/x")
+    assert (answer.status_code, answer.text) == (404, "Nothing at /x.")
+    assert answer.headers["Content-Type"] == "text/plain"
+    program["application"].release()
 
 
 # -- what a single call can not tell ------------------------------------------
@@ -523,8 +348,10 @@ def test_the_showcase_streams(showcase):
     assert showcase.get("/stream/-1").status_code == 200
 
 
-def test_page_assets_index_and_debug_page_of_the_showcase(load):
-    client = TestClient(load("showcase.py").application)
+def test_page_assets_index_and_debug_page_of_the_showcase(load, monkeypatch):
+    module = load("showcase.py")
+    monkeypatch.setattr(module, "sleep", lambda seconds: None)
+    client = TestClient(module.application)
     page = client.get("/")
     assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
     for link in re.findall(r'(?:href|src)="([^"#]+)"', page.text):
