@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from functools import lru_cache
-from http.cookies import Morsel, SimpleCookie
+from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from poorwsgi.headers import datetime_to_http, time_to_http
@@ -37,13 +37,13 @@ class CookieAttributes(TypedDict, total=False):
 
 # --- in -----------------------------------------------------------------------
 
-# One pair per semicolon; what does not fit is skipped up to the next one. Each
-# repetition ends before what follows it can begin, so the search is linear.
+# One pair per semicolon; what does not fit is skipped up to the next one. The
+# repetitions are possessive, so nothing is tried twice and the search is linear.
 # A quote does not hide a semicolon: browsers send none inside a value, and a
 # reader that believed otherwise could be made to swallow the next cookie.
 _PAIR = re.compile(
-    r"(?:^|;)[ \t]*([!#%&'*+\-.^_`|~0-9A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z]*)[ \t]*="
-    r"([^;\x00-\x08\x0a-\x1f\x7f]*)(?=;|$(?!\n))"
+    r"(?:^|;)[ \t]*+([!#%&'*+\-.^_`|~0-9A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z]*+)"
+    r"[ \t]*+=[ \t]*+([^;\x00-\x1f\x7f]*+)[ \t]*+(?=;|\Z)"
 )
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 _NO_ATTRIBUTES: dict[str, str] = dict(Morsel())
@@ -163,7 +163,12 @@ def _morsel(name: str, coded: str) -> Morsel[str]:
     morsel: Morsel[str] = Morsel.__new__(Morsel)
     dict.update(morsel, _NO_ATTRIBUTES)
     state = {"key": name, "value": _decode(coded), "coded_value": coded}
-    morsel.__setstate__(state)  # type: ignore[attr-defined]
+    try:
+        morsel.__setstate__(state)  # type: ignore[attr-defined]
+    except CookieError:
+        # Newer Pythons refuse control characters, which may stand escaped here.
+        state["value"] = coded
+        morsel.__setstate__(state)  # type: ignore[attr-defined]
     return morsel
 
 
