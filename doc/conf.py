@@ -35,6 +35,22 @@ nitpick_ignore_regex = [
 ]
 
 
+# Two modules may have a class of the same name; annotations that only type
+# checkers resolve name it without the module.
+suppress_warnings = ["ref.python"]
+nitpick_ignore = []
+
+
+def undocumented_classes(module):
+    """Yield the classes that a module keeps to itself, by leaving them out."""
+    for name, value in vars(module).items():
+        # Not isinstance: it would wake up lazy objects of other packages.
+        is_class = issubclass(type(value), type)
+        is_ours = is_class and value.__module__ == module.__name__
+        if is_ours and name not in getattr(module, "__all__", vars(module)):
+            yield "py:class", f"{module.__name__}.{name}"
+
+
 def write_reference():
     """Write a page for each public module that can be imported here.
 
@@ -48,12 +64,13 @@ def write_reference():
         if info.name.rpartition(".")[2].startswith("_"):
             continue
         try:
-            importlib.import_module(info.name)
+            module = importlib.import_module(info.name)
         except ImportError as error:
             # A feature whose extra isn't installed here says so in one line.
             body = f"Not importable where this was built: {error}.\n"
         else:
             body = f".. automodule:: {info.name}\n"
+            nitpick_ignore.extend(undocumented_classes(module))
         title = info.name
         pages[f"{info.name}.rst"] = f"{title}\n{'=' * len(title)}\n\n{body}"
     for old in {path.name for path in folder.iterdir()} - set(pages):

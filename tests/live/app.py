@@ -120,6 +120,13 @@ def stream(req, name, count):
     return GeneratorResponse(Counted(name, blocks), "text/plain")
 
 
+@application.route("/large/<name>")
+def large(req, name):
+    """10 MB: more than sockets hold, in blocks as one would send them."""
+    blocks = (b"%07d\n" % number * 8192 for number in range(160))
+    return GeneratorResponse(Counted(name, blocks), "text/plain")
+
+
 @application.route("/broken-stream")
 def broken_stream(req):
     def blocks():

@@ -158,7 +158,7 @@ def test_bad_chunks_are_not_taken_for_a_body(address, body, what, limit):
 def test_client_that_leaves_closes_the_generator(server, address):
     """A body nobody reads any more isn't produced to its end for ever."""
     with connect(address) as connection:
-        text = "GET /stream/left/15000 HTTP/1.1\nHost: localhost"
+        text = "GET /large/left HTTP/1.1\nHost: localhost"
         connection.sendall(request(text))
         assert connection.recv(1000)
     path = server.folder / "closed"
