@@ -76,7 +76,7 @@ class PerimeterX:
 
     def _start(self) -> None:
         self._context = context_for(self.config)
-        self._worker().sender.start()
+        self._worker()
         self._at_exit = ExitCall(WeakMethod(self.close))
         atexit.register(self._at_exit)
 
@@ -212,16 +212,24 @@ class PerimeterX:
         pid = os.getpid()
         worker = self._workers.get(pid)
         if worker is None:
-            inherited = list(self._workers)
             fresh = Worker(self.config, self._context)
             worker = self._workers.setdefault(pid, fresh)
-            # Whoever lets go of this object needs no close(): the thread
-            # sends what waits and ends.
-            finalize(self, fresh.sender.retire).atexit = False
-            for other in inherited:
-                if old := self._workers.pop(other, None):
-                    old.drop_inherited()
+            if worker is fresh:
+                self._take_over(fresh)
         return worker
+
+    def _take_over(self, worker: Worker) -> None:
+        """Begin as the worker of this process, the parent's put away."""
+        # Whoever lets go of this object needs no close(): the thread sends
+        # what waits and ends.
+        finalize(self, worker.sender.retire).atexit = False
+        for pid in list(self._workers):
+            if self._workers[pid] is not worker:
+                old = self._workers.pop(pid)
+                worker.sender.telemetry_due = old.sender.telemetry_due
+                old.drop_inherited()
+        if worker.sender.telemetry_due:
+            worker.sender.start()
 
 
 class ExitCall:

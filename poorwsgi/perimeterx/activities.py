@@ -131,6 +131,16 @@ def as_json(value: Any) -> str | None:
         return None
 
 
+def is_uwsgi_master() -> bool:
+    """Tell whether uWSGI loads the application here to fork it afterwards.
+
+    It forks in C, without Python's preparations for a fork: with a second
+    thread alive at that moment, requests of the workers hang.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    return uwsgi is not None and uwsgi.worker_id() == 0
+
+
 class Sender:
     """The queue of one process, and its thread, started when needed."""
 
@@ -144,13 +154,16 @@ class Sender:
         # from anywhere, a finalizer included, without a lock of ours.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._thread: Thread | None = None
-        self._telemetry = False
+        #: Whether the configuration is still to be told; the thread starts
+        #: with that, and a fork of a process that has told it does not.
+        self.telemetry_due = True
         self._closing: Deadline | None = None
         self.dropped = 0
 
     def start(self) -> None:
-        """Start the thread, which tells the service the configuration."""
-        self._telemetry = True
+        """Start the thread, unless this process is there to be forked."""
+        if is_uwsgi_master():
+            return
         with self._lock:
             self._ensure_thread()
 
@@ -174,15 +187,18 @@ class Sender:
     def _ensure_thread(self) -> None:
         if self._thread is not None:
             return
-        thread = Thread(target=self._run, name="perimeterx-sender", daemon=True)
+        tell, self.telemetry_due = self.telemetry_due, False
+        thread = Thread(
+            target=self._run, args=(tell,), name="perimeterx-sender", daemon=True
+        )
         try:
             thread.start()
         except RuntimeError:  # the interpreter ends; close() will send
             return
         self._thread = thread
 
-    def _run(self) -> None:
-        if self._telemetry:
+    def _run(self, tell: bool) -> None:
+        if tell:
             self._post(TELEMETRY_PATH, as_json(telemetry(self._config)))
         while self._closing is None:
             self._ring_or(self._next_batch_in())
