@@ -15,7 +15,7 @@ from binascii import a2b_base64, b2a_base64
 from functools import lru_cache
 from hashlib import blake2b, sha3_256, shake_256
 from hmac import compare_digest
-from json import JSONDecoder, JSONEncoder
+from json import JSONDecoder, JSONEncoder, encoder
 from logging import getLogger
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -27,6 +27,7 @@ from poorwsgi.cookies import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from http.cookies import SimpleCookie
 
     from poorwsgi.cookies import SameSite
@@ -345,8 +346,28 @@ MAX_DATA_SIZE = 1 << 20
 
 BAD_DATA = "Bad session data."
 
-_encode_json = JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_slow_encode = JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _decode_json = JSONDecoder().raw_decode
+
+
+def _make_json_encoder() -> Callable[[Any], str]:
+    """Return a function that writes JSON, with the C encoder set up once.
+
+    PERF: `JSONEncoder.encode` sets it up in each call, half of the time for a
+    small session. Without markers a circle is a RecursionError.
+    """
+    try:
+        encode: Any = encoder.c_make_encoder(  # type: ignore[attr-defined]
+            *(None, JSONEncoder().default, encoder.encode_basestring, None),
+            *(":", ",", False, False, True),
+        )
+        works = "".join(encode([{"é": 1}], 0)) == '[{"é":1}]'
+    except (AttributeError, TypeError):  # another Python, made in another way
+        works = False
+    return (lambda data: "".join(encode(data, 0))) if works else _slow_encode
+
+
+_encode_json = _make_json_encoder()
 
 
 class _CookieKeys:

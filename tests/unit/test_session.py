@@ -6,6 +6,7 @@ import base64
 import bz2
 import doctest
 import gzip
+import json
 import os
 import time
 import zlib
@@ -27,6 +28,7 @@ from poorwsgi.session import (
     Session,
     SessionError,
     _cookie_keys,
+    _make_json_encoder,
     check_token,
     decrypt,
     encrypt,
@@ -507,6 +509,25 @@ class TestPoorSession:
         with pytest.raises(SessionError) as caught:
             make_poor().load(SimpleCookie("SESSID=a.b"))
         assert str(caught.value) == "Bad session data."
+
+    @pytest.mark.parametrize("python_only", [False, True])
+    def test_json_is_written_the_same_way_without_the_c_encoder(
+        self, monkeypatch, python_only
+    ):
+        if python_only:
+            monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+        encode = _make_json_encoder()
+        assert encode(DATA) == json.dumps(
+            DATA, separators=(",", ":"), ensure_ascii=False
+        )
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            encode({"x": object()})
+
+    def test_circle_is_an_error(self):
+        session = make_poor()
+        session.data["self"] = session.data
+        with pytest.raises(RecursionError):
+            session.write()
 
     def test_compressor_of_the_user(self):
         class Broken:
