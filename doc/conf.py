@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -51,6 +52,12 @@ def undocumented_classes(module):
             yield "py:class", f"{module.__name__}.{name}"
 
 
+def configure_django():
+    """Give Django settings, or looking at modules for it fails."""
+    with suppress(ImportError):
+        importlib.import_module("django.conf").settings.configure()
+
+
 def write_reference():
     """Write a page for each public module that can be imported here.
 
@@ -81,4 +88,5 @@ def write_reference():
             page.write_text(text)
 
 
+configure_django()
 write_reference()
