@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 CORE = [
     *("state", "headers", "cookies", "config", "render", "multipart"),
     *("routing", "response", "fieldstorage", "session"),
-    *("body", "request", "static", "results", "wsgi"),
+    *("body", "request", "static", "results", "wsgi", "urlencoded", "jsonstream"),
     *("testing", "__main__"),
 ]
 AT_THE_TOP = [
@@ -26,6 +26,7 @@ AT_THE_TOP = [
 #: Runs isolated, so that the checkout can't help: no cwd, no user site.
 IMPORT_ALL = """
 import importlib, sys, sysconfig
+known = set(sys.modules)  # what Python itself loads from an environment
 for name in sys.argv[1:]:
     importlib.import_module("poorwsgi." + name)
 own = sys.modules["poorwsgi"].__path__[0]
@@ -34,7 +35,8 @@ standard = (places["stdlib"], places["platstdlib"])
 strangers = [
     name
     for name, module in sorted(sys.modules.items())
-    if (path := getattr(module, "__file__", None))
+    if name not in known
+    and (path := getattr(module, "__file__", None))
     and not path.startswith(own)
     and ("site-packages" in path or not path.startswith(standard))
 ]
