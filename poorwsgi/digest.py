@@ -365,6 +365,8 @@ def _prefixes(req: Any) -> Iterator[str]:
 
 _WINDOW = 64
 _WINDOW_MASK = (1 << _WINDOW) - 1
+_TOP_MASK = (1 << 32) - 1
+_AGE = _WINDOW + 32
 _NEVER = 30 * 86400
 
 
@@ -374,50 +376,53 @@ class ReplayWindow:
     Counts may arrive out of order, up to 64 behind the highest one. When the
     memory is full the older half is forgotten, and from then on a nonce that
     is as old and not known counts as used. It may refuse an answer that was
-    not used, which costs the client a second challenge; it lets none in twice.
+    not used, which costs the client a second challenge. It lets none in twice,
+    but for nonces of `get_token`, which do not tell how old they are: those are
+    let in again when they have been forgotten.
     """
 
-    # PERF: one int per entry: count << 64 | bits of the last 64 counts, and a
-    # key of 64 bits. About 180 bytes each, so 4096 of them stay under 1 MB.
+    # PERF: an entry is two ints, a key of 64 bits and (age << 32 | count) << 64
+    # | bits of the last 64 counts: 160 bytes, so 4096 of them stay under 1 MB.
     LIMIT = 4096
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._states: dict[int, tuple[int, int]] = {}
+        self._states: dict[int, int] = {}
         self._forgotten = 0
 
     def let_in(self, nonce: str, client: str, count: int) -> bool:
         """Return True the first time, and note it."""
         key = int.from_bytes(_fingerprint(nonce, client)[:8], "big")
+        issued = _issued(nonce)
         with self._lock:
-            if key in self._states:
-                issued, state = self._states[key]
-            else:
-                issued, state = _issued(nonce), 0
+            state = self._states.get(key)
+            if state is None:
                 if 0 < issued <= self._forgotten:
                     return False
                 if len(self._states) >= self.LIMIT:
                     self._forget()
+                state = (issued or int(time.time())) << _AGE
             after = _note(state, count)
             if after is None:
                 return False
-            self._states[key] = (issued, after)
+            self._states[key] = after
         return True
 
     def _forget(self) -> None:
-        """Drop the half with the oldest nonces."""
-        by_age = sorted(self._states.items(), key=lambda item: item[1][0])
-        half = len(by_age) // 2
-        self._forgotten = max(self._forgotten, by_age[half - 1][1][0])
-        self._states = dict(by_age[half:])
+        """Drop the half with the oldest nonces, and all as old as the last of it."""
+        ages = sorted(state >> _AGE for state in self._states.values())
+        self._forgotten = limit = ages[len(ages) // 2]
+        self._states = {
+            key: state for key, state in self._states.items() if state >> _AGE > limit
+        }
 
 
 def _note(state: int, count: int) -> int | None:
     """Return the state after *count*, None if it was seen or is too old."""
-    top, seen = state >> _WINDOW, state & _WINDOW_MASK
+    age, top, seen = state >> _AGE, state >> _WINDOW & _TOP_MASK, state & _WINDOW_MASK
     if count > top:
         shift = min(count - top, _WINDOW)
-        return count << _WINDOW | (seen << shift & _WINDOW_MASK) | 1
+        return (age << 32 | count) << _WINDOW | (seen << shift & _WINDOW_MASK) | 1
     behind = top - count
     if behind >= _WINDOW or seen >> behind & 1:
         return None
