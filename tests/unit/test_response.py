@@ -8,10 +8,12 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from http import HTTPStatus
+from types import SimpleNamespace
 
 import pytest
 
 from poorwsgi import abort, redirect, state
+from poorwsgi import response as response_module
 from poorwsgi.headers import Headers, http_to_time
 from poorwsgi.response import (
     NOT_MODIFIED_DENY,
@@ -34,6 +36,7 @@ from poorwsgi.response import (
     ResponseError,
     StrGeneratorResponse,
     TextResponse,
+    encode_json,
     make_response,
     to_response,
 )
@@ -548,6 +551,22 @@ def test_a_partial_response_is_partial_already(caplog):
     assert [r.levelname for r in caplog.records] == ["WARNING"]
 
 
+def test_a_stream_shorter_than_announced_gives_what_there_is():
+    response = GeneratorResponse([b"012"], content_length=10)
+    response.make_partial([(1, 8)])
+    assert sent(response)[2] == b"12"
+
+
+def test_a_pipe_can_not_be_cut():
+    reading, writing = os.pipe()
+    os.close(writing)
+    response = FileObjResponse(os.fdopen(reading, "rb"))
+    response.make_partial([(0, 1)])
+    with pytest.raises(HTTPException) as caught:
+        response(lambda *_: None)
+    assert caught.value.status_code == 416
+
+
 # -- JSON and text ---------------------------------------------------------
 
 
@@ -623,6 +642,34 @@ def test_json_response_may_forbid_infinity():
 def test_json_response_of_what_json_can_not_say_is_a_type_error():
     with pytest.raises(TypeError, match="Object of type object"):
         JSONResponse(object())
+
+
+@pytest.mark.parametrize("value", [{"a": [1, "ž", None, Point(1)]}, [], float("inf")])
+@pytest.mark.parametrize(
+    "encoders",
+    [
+        {},
+        {"c_make_encoder": None, "encode_basestring_ascii": repr},
+        {"c_make_encoder": dict, "encode_basestring_ascii": repr},
+        {
+            "c_make_encoder": lambda *_: lambda *_: ["wrong"],
+            "encode_basestring_ascii": 1,
+        },
+    ],
+)
+def test_json_is_the_same_without_the_encoder_in_c(monkeypatch, value, encoders):
+    """Other Pythons have none, or make it another way."""
+    expected = encode_json(value)
+    monkeypatch.setattr(response_module, "_json_encoder", SimpleNamespace(**encoders))
+    encoder = response_module._make_json_encoder()
+    assert encoder is None
+    monkeypatch.setattr(response_module, "_encode", encoder)
+    assert encode_json(value) == expected
+
+
+def test_other_names_are_not_in_the_module():
+    with pytest.raises(AttributeError):
+        response_module.NO_SUCH_NAME  # noqa: B018
 
 
 def test_text_response():

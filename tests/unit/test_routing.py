@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poorwsgi import Application, state
-from poorwsgi.routing import RouteGroup, method_mask, method_names
+from poorwsgi.routing import Registrar, RouteGroup, method_mask, method_names
 from poorwsgi.state import (
     METHOD_ALL,
     METHOD_DELETE,
@@ -480,6 +480,11 @@ FILTERS = {
     ":re:[^b]+": "[^b]+",
     ":re:[a/]*": "[a/]*",
     ":re:\\D": "\\D",
+    ":re:[]a]+": "[]a]+",
+    ":re:[^]b]": "[^]b]",
+    ":re:\\x2fb|a": "\\x2fb|a",
+    ":re:[\\/a]{2}": "[\\/a]{2}",
+    ":re:[\\d-]+": "[\\d-]+",
     ":re:(?:a|1/a)": "(?:a|1/a)",
     ":re:(?!a)[ab1]+": "(?!a)[ab1]+",
 }
@@ -695,6 +700,17 @@ def test_url_for_refuses_a_slash_where_it_would_be_another_path(app):
 def test_url_for_of_what_is_not_registered_is_a_lookup_error(app, target):
     with pytest.raises(LookupError):
         app.url_for(target)
+
+
+def test_url_for_takes_the_name_of_a_handler(app):
+    app.set_route("/a", one)
+    app.set_route("/b", two)
+    assert app.url_for("two") == "/b"
+
+
+def test_a_registrar_by_itself_registers_nothing():
+    with pytest.raises(NotImplementedError):
+        Registrar().set_route("/", one)
 
 
 def test_url_for_a_handler_of_several_rules_takes_the_first(app):

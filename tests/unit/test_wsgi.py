@@ -130,6 +130,21 @@ def test_the_class_of_requests_can_be_replaced(client, app):
     assert client.get("/x").text == "/X"
 
 
+@pytest.mark.parametrize("path", ["/STATIC", "/Žluť", "/R/5"])
+def test_a_class_of_requests_may_have_a_path_of_its_own(client, app, path):
+    class Folded(Request):
+        @property
+        def path(self):
+            return super().path.lower()
+
+    app.request_class = Folded
+    for rule in ("/static", "/žluť", "/r/<x:int>"):
+        app.set_route(rule, lambda req, *args: req.uri_rule)
+    assert client.get(path).text.startswith(path.lower()[:3])
+    assert client.put(path).status_code == 405
+    assert client.get("/NONE").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("value", "content_type", "body"),
     [
@@ -609,6 +624,28 @@ def test_a_state_handler_gets_only_keywords_that_it_takes(app, client, handler, 
     app.set_route("/", raising(HTTPException(404, error="e", realm="r", extra="x")))
     app.set_http_state(404, handler)
     assert client.get("/").text == text
+
+
+def test_a_state_handler_that_does_not_tell_its_parameters_gets_all(app, client):
+    class Odd:
+        __signature__ = "none of your business"
+
+        def __call__(self, req, **kwargs):
+            return " ".join(sorted(kwargs))
+
+    app.set_route("/", raising(HTTPException(404, error="e", extra="x")))
+    app.set_http_state(404, Odd())
+    assert client.get("/").text == "error extra"
+
+
+def test_a_page_of_ours_that_can_not_be_made_is_a_500(app, client):
+    """A challenge needs a realm."""
+    app.secret_key = "secret"
+    app.auth_type = "Digest"
+    app.set_route("/", raising(HTTPException(401)))
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert "realm" in str(answer.error)
 
 
 def test_the_handler_of_an_error_is_known_before_it_runs(app, client):
