@@ -368,6 +368,7 @@ _WINDOW_MASK = (1 << _WINDOW) - 1
 _TOP_MASK = (1 << 32) - 1
 _AGE = _WINDOW + 32
 _NEVER = 30 * 86400
+_STORE_PAUSE = 5
 
 
 class ReplayWindow:
@@ -448,15 +449,19 @@ def _is_replay(req: Any, authorization: Mapping[str, str], user: str | None) -> 
     if not req.app.auth_qop or count is None:
         # RFC 2069 has no count: the same response is never taken twice.
         client, count = f"{user} {authorization.get('response', '')}", 1
-    store = vars(req.app).get("_auth_store")
-    if store is not None:
+    # Not app.auth_store: an application in a test may be a mock.
+    state = vars(req.app)
+    store = state.get("_auth_store")
+    if store is not None and time.time() >= state.get("_digest_store_pause", 0):
         try:
             return not _add_to(store, req.app.auth_timeout, nonce, client, count)
         except Exception:
-            # The window of this process still holds while the store is away.
+            # The window of this process still holds while the store is away;
+            # nobody shall wait for it in each request meanwhile.
+            state["_digest_store_pause"] = time.time() + _STORE_PAUSE
             log.exception("Store of HTTP Digest failed")
     # setdefault is atomic: threads that come first together share one window.
-    window = vars(req.app).setdefault("_digest_replays", ReplayWindow())
+    window = state.setdefault("_digest_replays", ReplayWindow())
     return not window.let_in(nonce, client, count)
 
 

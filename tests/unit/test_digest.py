@@ -631,6 +631,14 @@ class FakeStore:
         return True
 
 
+class Broken:
+    asked = 0
+
+    def add(self, *args):
+        self.asked += 1
+        raise OSError("store is away")
+
+
 class TestSharedStore:
     def test_processes_let_one_in(self):
         store = FakeStore()
@@ -653,17 +661,23 @@ class TestSharedStore:
         assert min(app.auth_store.keys.values()) > 86400
 
     def test_own_window_holds_while_the_store_is_away(self, app, caplog):
-        class Broken:
-            def add(self, *args):
-                raise OSError("store is away")
-
         app.auth_store = Broken()
         browser = Browser(app)
         browser.take(browser.http.get("/"))
         header = browser.header("/")
         assert browser.http.get("/", headers=header).status_code == 200
         assert browser.http.get("/", headers=header).status_code == 401
-        assert "Store of HTTP Digest failed" in caplog.text
+        assert caplog.text.count("Store of HTTP Digest failed") == 1
+
+    def test_store_that_failed_is_asked_again_later(self, app, clock):
+        app.auth_store = Broken()
+        browser = Browser(app)
+        assert browser.get("/").status_code == 200
+        assert browser.get("/").status_code == 200
+        assert app.auth_store.asked == 1
+        clock.now += 6
+        assert browser.get("/").status_code == 200
+        assert app.auth_store.asked == 2
 
 
 class TestInfo:
