@@ -68,6 +68,10 @@ run: $(VENV)/.uwsgi ## Serve the example application under uWSGI (PORT=8080, EXA
 test: $(VENV)/.ready ## Run the tests that need no server and no browser
 	$(BIN)/pytest $(PYTEST_ARGS)
 
+.PHONY: run-perimeterx
+run-perimeterx: $(VENV)/.ready ## Serve a shop with bot enforcement, beside a fake service
+	PORT=$(PORT) $(BIN)/python tests/fake_perimeterx.py examples/perimeterx/poorwsgi.py
+
 # -- more tests --------------------------------------------------------------
 
 .PHONY: test-pythons
@@ -121,6 +125,7 @@ $(VENV)-bench/.ready: tests/bench/requirements.txt
 bench: $(VENV)/.ready $(VENV)-bench/.ready ## Compare with other frameworks (BENCH_ARGS=--quick)
 	$(BIN)/python -m tests.bench --peers $(VENV)-bench/bin/python $(BENCH_ARGS)
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(filter --quick,$(BENCH_ARGS))
+	$(BIN)/python tests/bench/bench_perimeterx.py $(filter --quick,$(BENCH_ARGS))
 
 .PHONY: bench-session
 bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet

@@ -29,6 +29,27 @@ MAX_VALUE = 4096
 PATH_SAFE = "/-._~!$&'()*+,;=:@"
 QUERY_SAFE = PATH_SAFE + "?%"
 
+#: Headers whose environ keys have no prefix.
+_BARE = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+_COMMON = {
+    f"HTTP_{name.upper().replace('-', '_')}": name
+    for name in (
+        "Accept",
+        "Accept-Encoding",
+        "Accept-Language",
+        "Cache-Control",
+        "Connection",
+        "Cookie",
+        "Host",
+        "Referer",
+        "Sec-Fetch-Dest",
+        "Sec-Fetch-Mode",
+        "Sec-Fetch-Site",
+        "Upgrade-Insecure-Requests",
+        "User-Agent",
+    )
+}
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DIGITS = re.compile(r"[0-9]+")
 
@@ -210,14 +231,16 @@ def protocol_version(environ: WSGIEnvironment) -> str:
 def environ_headers(environ: WSGIEnvironment) -> Iterator[tuple[str, str]]:
     """Yield all request headers as they came: `User-Agent`, raw value."""
     for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            yield key[5:].replace("_", "-").title(), str(value)
-    for key, name in (
-        ("CONTENT_TYPE", "Content-Type"),
-        ("CONTENT_LENGTH", "Content-Length"),
-    ):
-        if environ.get(key):
-            yield name, str(environ[key])
+        if key.startswith("HTTP_") or (key in _BARE and value):
+            yield header_name(key), str(value)
+
+
+def header_name(key: str) -> str:
+    """Return the name of a header, `User-Agent`, by its environ key."""
+    # PERF: most requests have the same ones.
+    if name := _COMMON.get(key):
+        return name
+    return key.removeprefix("HTTP_").replace("_", "-").title()
 
 
 def visible_headers(
