@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from poorwsgi.config import digest_algorithms
-from poorwsgi.headers import quote
+from poorwsgi.headers import Headers, quote
 from poorwsgi.response import HTTPException
 from poorwsgi.session import (
     NONCE_LENGTH,
@@ -305,7 +305,8 @@ def is_target(uri: str, req: Any) -> bool:
         return False
     path, query = _path_and_query(req)
     sent_path, _, sent_query = target.partition("?")
-    if _query_fields(sent_query) != _query_fields(query):
+    # Authorization was read as UTF-8 already; what the environ has was not.
+    if _query_fields(sent_query) != _query_fields(Headers.utf8(query)):
         return False
     sent_path = _decoded(sent_path)
     if sent_path == path:
@@ -342,9 +343,6 @@ def _query_fields(query: str) -> list[list[str]]:
 
 
 def _decoded(text: str) -> str:
-    """Return *text* with escapes and bytes taken as UTF-8."""
-    with suppress(UnicodeError):
-        text = text.encode("latin-1").decode("utf-8")
     return unquote(text, errors="surrogateescape") if "%" in text else text
 
 
@@ -354,11 +352,11 @@ def _prefixes(req: Any) -> Iterator[str]:
     if not isinstance(environ, dict):
         return
     if environ.get("SCRIPT_NAME"):
-        yield _decoded(environ["SCRIPT_NAME"]).rstrip("/")
+        yield Headers.utf8(environ["SCRIPT_NAME"]).rstrip("/")
     forwarded = environ.get("HTTP_X_FORWARDED_PREFIX", "").partition(",")[0].strip()
     trusted = req.app.trusted_proxies
     if forwarded and (trusted is None or environ.get("REMOTE_ADDR") in trusted):
-        yield _decoded(forwarded).rstrip("/")
+        yield _decoded(Headers.utf8(forwarded)).rstrip("/")
 
 
 # --- was it used before? --------------------------------------------------------

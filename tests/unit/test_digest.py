@@ -395,6 +395,8 @@ class TestTarget:
             ("/a b/é", "/a%20b/%C3%A9"),
             ("/a b/é", "/a%20b/%c3%a9"),
             ("/a b/🦊", "/a%20b/🦊"),
+            ("/a b/Ã©?Ã©=Ã©", "/a%20b/Ã©?Ã©=Ã©"),
+            ("/a b/x?é=é", "/a%20b/x?é=%c3%a9"),
             ("/a b/x?y=1&z=%26%20+", "/a%20b/x?y=1&z=%26%20+"),
             ("/a b/x?y=é", "/a%20b/x?y=%C3%A9"),
             ("/a b/a%3Fb", "/a%20b/a%3Fb"),
@@ -451,6 +453,8 @@ class TestTarget:
     def test_behind_script_name(self, app):
         environ = {"SCRIPT_NAME": "/app"}
         assert self.ask(app, "/app/", environ) == 200
+        utf8 = {"SCRIPT_NAME": "/\xc3\xa9"}
+        assert self.ask(app, "/%C3%A9/", utf8) == self.ask(app, "/é/", utf8) == 200
         assert self.ask(app, "/", environ) == 200
         assert self.ask(app, "/ap/", environ) == 401
 
