@@ -229,6 +229,9 @@ class Settings:
     debug = Option(
         False, _bool, "Show tracebacks on error pages, and serve /debug-info."
     )
+    access_log = Option(
+        False, _bool, "Log each request to the logger ``poorwsgi.access``."
+    )
     problem_json = Option(
         False, _bool, "Error answers for JSON clients are application/problem+json."
     )

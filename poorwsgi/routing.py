@@ -454,6 +454,13 @@ class Router:
         with self._lock:
             return {path: dict(table) for path, table in self._static_tables.items()}
 
+    def table_of(self, rule: Rule) -> dict[int, Endpoint]:
+        """Return the endpoints that a rule has so far, by method bit."""
+        if not rule.parts:
+            return self._static_tables.get(rule.text, {})
+        route = self._regular.get(re.compile(rule.regex, re.U))
+        return {} if route is None else route.table
+
     # -- regular
 
     def add_regular(

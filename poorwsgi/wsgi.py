@@ -52,6 +52,7 @@ from poorwsgi.routing import (
     take,
     wire_path,
 )
+from poorwsgi.signature import call_fault, name_of, route_fault, where
 from poorwsgi.state import (
     HTTP_BAD_REQUEST,
     HTTP_INTERNAL_SERVER_ERROR,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias, TypeVar
     from wsgiref.types import StartResponse, WSGIApplication
 
+    from poorwsgi.checks import Finding
     from poorwsgi.routing import Converters, Filter, Handler, Methods
 
     Environ: TypeAlias = dict[str, Any]
@@ -157,6 +159,7 @@ class Application(Settings, Registrar):
         self._filters: dict[str, Filter] = default_filters()
         self._before: tuple[Hook, ...] = ()
         self._after: tuple[Hook, ...] = ()
+        self._duplicates: list[tuple[str, Handler, str]] = []
         self._defaults: dict[int, Handler] = {}
         self._states: dict[int, dict[int, Handler]] = {}
         self._errors: dict[type[Exception], dict[int, Handler]] = {}
@@ -179,11 +182,16 @@ class Application(Settings, Registrar):
             if _applications.get(self._name) is self:
                 del _applications[self._name]
 
+    #: What takes the time of each phase while debug or the access log is on.
+    _watch: Any = None
+
     def _option_changed(self, name: str) -> None:
         if name == "allowed_hosts":
             self.hosts = {None: None}
         elif name == "request_class":
             self._static = self._static_lookup()
+        elif name in ("debug", "access_log"):
+            self._observe()
         elif name == "json_dumps":
             # Without its own entry, a dict goes the way of all other values.
             self._own_dumps = self.json_dumps
@@ -192,6 +200,14 @@ class Application(Settings, Registrar):
                 for kind, answer in ANSWERS.items()
                 if kind is not dict or self._own_dumps is None
             }
+
+    def _observe(self) -> None:
+        """Let those watch the walk who want to, and nobody else."""
+        if self._watch is not None or self.debug or self.access_log:
+            # Without debug and access log it is never loaded.
+            from poorwsgi.tracing import observe
+
+            observe(self)
 
     def _static_lookup(self) -> Callable[[str], dict[str, Endpoint] | None]:
         """Return the look-up of PATH_INFO in the static routes.
@@ -685,6 +701,8 @@ class Application(Settings, Registrar):
         groups: tuple[RouteGroup, ...],
     ) -> None:
         rule = Rule(uri, self._filters)
+        self._warn(route_fault(uri, [part.name for part in rule.parts], fun))
+        self._warn_of_duplicate(rule, mask, fun)
         call = partial(self._call_in_groups, groups, fun) if groups else fun
         converters = [(part.name, part.converter) for part in rule.parts]
         if rule.parts:
@@ -694,6 +712,27 @@ class Application(Settings, Registrar):
         else:
             self._router.add_static(uri, mask, Endpoint(uri, fun, call))
         self._router.remember(rule, fun, name)
+
+    def _warn(self, fault: str) -> None:
+        """Log a wrong use at once; an empty text is none."""
+        if fault:
+            log.warning("%s", fault)
+
+    def _warn_of_duplicate(self, rule: Rule, mask: int, fun: Handler) -> None:
+        """Warn of a route that takes the place of another; `check` tells as well."""
+        table = self._router.table_of(rule)
+        for bit in bits_of(mask):
+            old = table.get(bit)
+            if old is not None and old.handler != fun:
+                names = " and ".join(method_names(mask & sum(table)))
+                fault = (
+                    f"route {rule.text!r}{where(fun)} replaces handler "
+                    f"{name_of(old.handler)!r}{where(old.handler)} for {names}; give "
+                    "one of them another rule or method, or pop_route() first"
+                )
+                self._duplicates.append((rule.text, fun, fault))
+                return self._warn(fault)
+        return None
 
     def pop_route(self, uri: str, method: int) -> Any:
         """Remove a route of one method and return what was set.
@@ -843,6 +882,7 @@ class Application(Settings, Registrar):
     @one_at_a_time
     def set_default(self, fun: Handler, method: Methods = GET_HEAD) -> None:
         """Set the handler of requests that nothing else serves."""
+        self._warn(call_fault("default handler", fun, ("req",)))
         bits = bits_of(method_mask(method))
         self._defaults = {**self._defaults, **dict.fromkeys(bits, fun)}
 
@@ -875,6 +915,7 @@ class Application(Settings, Registrar):
         self, status_code: int, fun: Handler, method: Methods = GET_HEAD_POST
     ) -> None:
         """Set the handler of an HTTP status: ``fun(req, **kwargs)``."""
+        self._warn(call_fault("state handler", fun, ("req",)))
         states = dict(self._states)
         spread(states, int(status_code), method_mask(method), fun)
         self._states = states
@@ -908,6 +949,7 @@ class Application(Settings, Registrar):
         self, error: type[Exception], fun: Handler, method: Methods = GET_HEAD_POST
     ) -> None:
         """Set the handler of an exception type: ``fun(req, error)``."""
+        self._warn(call_fault("error handler", fun, ("req", "error")))
         errors = dict(self._errors)
         spread(errors, error, method_mask(method), fun)
         self._errors = errors
@@ -944,6 +986,7 @@ class Application(Settings, Registrar):
     @one_at_a_time
     def add_before_response(self, fun: Hook) -> None:
         """Add a hook; ValueError if it is there already."""
+        self._warn(call_fault("before-hook", fun, ("req",)))
         self._before = appended(self._before, fun)
 
     @one_at_a_time
@@ -963,6 +1006,7 @@ class Application(Settings, Registrar):
     @one_at_a_time
     def add_after_response(self, fun: Hook) -> None:
         """Add a hook; ValueError if it is there already."""
+        self._warn(call_fault("after-hook", fun, ("req", "response")))
         self._after = appended(self._after, fun)
 
     @one_at_a_time
@@ -997,11 +1041,26 @@ class Application(Settings, Registrar):
     def del_profile(self) -> None:
         """Profile no more requests."""
         self.__dict__.pop("__request__", None)
+        if self._watch is not None:
+            self.__dict__["__request__"] = self._watch.request
+
+    def check(self) -> list[Finding]:
+        """Return what is used wrongly: where it stands, and how to mend it.
+
+        Routes that are never reached, handlers that do not take what their rule
+        gives, and more; see `poorwsgi.checks`. Nothing is called.
+        """
+        from poorwsgi.checks import check
+
+        return check(self)
 
     def __original_request__(
         self, env: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Walk one request, whether or not profiling is on."""
+        if self._watch is not None:
+            body: Iterable[bytes] = self._watch.request(env, start_response)
+            return body
         return type(self).__request__(self, env, start_response)
 
     def __profile_request__(

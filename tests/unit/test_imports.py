@@ -22,7 +22,7 @@ FOR_AN_APPLICATION = {
     *("poorwsgi.routing", "poorwsgi.response", "poorwsgi.request", "poorwsgi.wsgi"),
     # What forms are made of: Request names their classes.
     *("poorwsgi.body", "poorwsgi.fieldstorage", "poorwsgi.multipart"),
-    *("poorwsgi.urlencoded",),
+    *("poorwsgi.urlencoded", "poorwsgi.signature"),
 }
 FEATURES = sorted(
     info.name

@@ -17,7 +17,7 @@ PACKAGE = Path(poorwsgi.__file__).parent
 #: import the core and its neighbours, and the core imports none of it.
 LAYERS = [
     [
-        *("state", "headers", "cookies", "config", "render", "jsonstream"),
+        *("state", "signature", "headers", "cookies", "config", "render", "jsonstream"),
         *("urlencoded", "multipart"),
     ],
     ["routing", "response", "fieldstorage", "session"],
@@ -28,8 +28,9 @@ LAYERS = [
 CORE = [name for layer in LAYERS for name in layer]
 #: Doors from the core to what is outside, each in one named function.
 DOORS = {
-    ("wsgi", "profiling"),
-    ("wsgi", "inspector"),
+    ("wsgi", "tracing"),
+    ("wsgi", "checks"),
+    ("results", "debug_page"),
     ("wsgi", "openapi"),
 }
 
