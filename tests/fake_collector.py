@@ -136,6 +136,9 @@ def make_handler(collector: FakeCollector) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path = self.path.removeprefix(collector.prefix)
+            if path == "/count":
+                self._answer(200, len(collector.events), {})
+                return
             answers = {
                 "/v1/config": (collector.config, collector.config_tag),
                 "/v1/rules": (collector.rules, collector.rules_tag),
@@ -219,7 +222,8 @@ def show(event: dict[str, Any]) -> None:
 
 def main() -> None:
     collector = FakeCollector(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-    collector.on_event = show
+    if "--quiet" not in sys.argv:
+        collector.on_event = show
     with collector:
         print(f"collector listens on {collector.url}", flush=True)
         with suppress(KeyboardInterrupt):

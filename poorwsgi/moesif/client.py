@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0
-#: Level of gzip: 33 times smaller at 3.5 microseconds an event, see the bench.
-GZIP_LEVEL = 6
+#: Level of gzip. PERF: level 6 takes twice the time and saves a tenth.
+GZIP_LEVEL = 3
 #: Longest answer that is read; configurations are some kilobytes.
 MAX_ANSWER = 8 * 1024 * 1024
 CONTENT_TYPE = "application/json; charset=utf-8"

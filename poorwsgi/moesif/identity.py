@@ -7,8 +7,9 @@ as the dictionary spells its keys, so each look-up is a plain ``get``.
 from __future__ import annotations
 
 import json
-import uuid
-from base64 import b64decode, urlsafe_b64decode
+import os
+from base64 import urlsafe_b64decode
+from binascii import a2b_base64
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
@@ -41,7 +42,14 @@ def transaction_id(given: str | None) -> str:
         given = given.strip()
         if 0 < len(given) <= MAX_TRANSACTION_ID and is_visible(given):
             return given
-    return str(uuid.uuid4())
+    return new_id()
+
+
+def new_id() -> str:
+    """Return a random UUID (RFC 9562, version 4). PERF: a third of uuid4()."""
+    text = os.urandom(16).hex()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def is_visible(text: str) -> bool:
@@ -130,7 +138,8 @@ def find_field(payload: object, field: str) -> str | None:
 def user_from_basic(credential: str) -> str | None:
     """Return the name in the credential of RFC 7617."""
     try:
-        data = b64decode(credential + "=" * (-len(credential) % 4), validate=True)
+        padded = credential + "=" * (-len(credential) % 4)
+        data = a2b_base64(padded, strict_mode=True)
     except ValueError:
         return None
     name, colon, _ = decode(data).partition(":")

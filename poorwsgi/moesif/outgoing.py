@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from poorwsgi.moesif.body import BodyRules, RawBody
 from poorwsgi.moesif.core import Recorder, Steps, answer_to, as_id, fold, run, without
+from poorwsgi.moesif.identity import new_id
 from poorwsgi.moesif.model import EventModel, EventRequestModel, EventResponseModel
 from poorwsgi.moesif.settings import Settings, read_settings
 
@@ -93,7 +93,7 @@ class Listener:
             event.response.body = raw(received, {}, self._response_rules)
         event.user_id = as_id((yield from answer_to(ask.identify_user, pair)))
         event.company_id = as_id((yield from answer_to(ask.identify_company, pair)))
-        yield from self._recorder._describe(event, ask, pair)
+        yield from self._recorder.describe(event, ask, pair)
         yield from self._recorder.submit(event, len(sent) + len(received))
 
     def _event(
@@ -117,7 +117,7 @@ class Listener:
                 headers_of(response.headers, settings.response_header_masks),
             ),
             direction="Outgoing",
-            transaction_id=str(uuid.uuid4()),
+            transaction_id=new_id(),
         )
 
     def _bodies(

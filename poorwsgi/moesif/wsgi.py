@@ -6,7 +6,6 @@ Nothing is read ahead and nothing is held back: bodies are copied as they pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper
@@ -119,14 +118,17 @@ class _Response:
     """start_response and iterable of one exchange; copies what passes."""
 
     __slots__ = (
+        "_adds_id",
         "_close",
         "_concluded",
         "_copy",
         "_environ",
         "_exchange",
         "_iterable",
+        "_logs_body",
         "_middleware",
         "_start_response",
+        "_write",
         "added",
         "input",
     )
@@ -142,7 +144,10 @@ class _Response:
         self._exchange = exchange
         self._environ = environ
         self._start_response = start_response
+        self._logs_body = middleware.settings.log_body
+        self._adds_id = not middleware.settings.disable_transaction_id
         self._iterable: Iterable[bytes] = ()
+        self._write: Callable[[bytes], object]
         self._copy: BodyCopy | None = None
         self._close: Callable[[], Any] | None = None
         self._concluded = False
@@ -153,30 +158,26 @@ class _Response:
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
     ) -> Callable[[bytes], object]:
         """Note status and headers and pass them on, in a list of our own."""
-        middleware, exchange = self._middleware, self._exchange
+        exchange = self._exchange
         # A new list: the application may hand out the same one every time.
         sent = add_headers(headers, self.added) if self.added else list(headers)
         exchange.answer(read_status(status), tuple(sent))
-        if not middleware.settings.disable_transaction_id and not any(
-            name.lower() == "x-moesif-transaction-id" for name, _ in sent
-        ):
+        if self._adds_id and not has_id(sent):
             sent.append((TRANSACTION_HEADER, exchange.transaction_id))
         if exc_info is None:
             write = self._start_response(status, sent)
         else:
             write = self._start_response(status, sent, exc_info)
-        if (
-            not middleware.settings.log_body
-            or self._environ.get("REQUEST_METHOD") == "HEAD"
-        ):
+        if not self._logs_body or self._environ.get("REQUEST_METHOD") == "HEAD":
             return write
-        copy = self._copy = exchange.response_body
+        self._copy = exchange.response_body
+        self._write = write
+        return self.write
 
-        def copying_write(data: bytes) -> None:
-            copy.keep(data)
-            write(data)
-
-        return copying_write
+    def write(self, data: bytes) -> None:
+        """Pass on what the application writes by itself (PEP 3333)."""
+        self._exchange.response_body.keep(data)
+        self._write(data)
 
     def take(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
         """Return what the server gets for the iterable of the application."""
@@ -243,6 +244,8 @@ class _Response:
 
 class CopiedInput:
     """A wsgi.input that keeps a copy of what the application reads from it."""
+
+    __slots__ = ("_ahead", "_copy", "_error", "_length", "_stream", "may_wait")
 
     def __init__(self, stream: Any, copy: BodyCopy, length: int | None) -> None:
         self._stream = stream
@@ -382,7 +385,7 @@ def see(environ: WSGIEnvironment) -> Seen:
         uri=absolute_uri(
             scheme,
             host_of(environ, scheme),
-            path.encode("latin-1", "replace"),
+            path if path.isascii() else path.encode("latin-1", "replace"),
             environ.get("QUERY_STRING", ""),
         ),
         headers=request_headers(environ),
@@ -399,12 +402,27 @@ def host_of(environ: WSGIEnvironment, scheme: str) -> str:
     )
 
 
+class Names(dict[str, str]):
+    """Header names by environ key, empty for a key that is no header.
+
+    PERF: one look-up for each key of the environ; clients cannot make it grow
+    without end.
+    """
+
+    def __missing__(self, key: str) -> str:
+        name = key[5:].replace("_", "-").title() if key.startswith("HTTP_") else ""
+        if len(self) < 1000:
+            self[key] = name
+        return name
+
+
+_NAMES = Names()
+
+
 def request_headers(environ: WSGIEnvironment) -> dict[str, str]:
     """Rebuild the header names that the environ has changed."""
-    headers = {}
-    for key, value in environ.items():
-        if key[:5] == "HTTP_":
-            headers[spell(key)] = value
+    names = _NAMES
+    headers = {name: value for key, value in environ.items() if (name := names[key])}
     if environ.get("CONTENT_TYPE"):
         headers["Content-Type"] = environ["CONTENT_TYPE"]
     if environ.get("CONTENT_LENGTH"):
@@ -412,10 +430,13 @@ def request_headers(environ: WSGIEnvironment) -> dict[str, str]:
     return headers
 
 
-@lru_cache(maxsize=1024)
-def spell(key: str) -> str:
-    """Return the header name of an environ key: HTTP_X_API_KEY is X-Api-Key."""
-    return key[5:].replace("_", "-").title()
+def has_id(headers: list[tuple[str, str]]) -> bool:
+    """Tell whether the application has set the transaction id itself."""
+    # PERF: few names are as long; the rest need not be lowered.
+    for name, _ in headers:
+        if len(name) == 23 and name.lower() == "x-moesif-transaction-id":
+            return True
+    return False
 
 
 def read_status(status: str) -> int:
