@@ -227,8 +227,9 @@ class Config:
 
     #: The key as the cookie functions want it.
     key: bytes
-    #: Sensitive header names, lower case, with dashes.
+    #: Sensitive header names, lower case, with dashes; and as environ keys.
     hidden_headers: frozenset[str]
+    hidden_keys: frozenset[str]
     #: Environ names of the headers in ip_headers, in order.
     ip_keys: tuple[str, ...]
     #: Environ name of bypass_monitor_header, or None.
@@ -241,6 +242,7 @@ class Config:
         self.__dict__.update(
             key=self.cookie_key.encode("utf-8", "surrogatepass"),
             hidden_headers=frozenset(map(plain_name, self.sensitive_headers)),
+            hidden_keys=frozenset(map(environ_key, self.sensitive_headers)),
             ip_keys=tuple(map(environ_key, self.ip_headers)),
             bypass_key=environ_key(self.bypass_monitor_header) or None,
         )

@@ -68,7 +68,7 @@ class Context:
         self.uri = quoted_path(environ)
         self.full_url = url_of(environ, self.hostname, self.uri)
         self.user_agent = as_text(header(environ, "HTTP_USER_AGENT"))
-        self.headers = dict(visible_headers(environ, config.hidden_headers))
+        self.headers = visible_headers(environ, config.hidden_keys)
         self.ip = ""
         self.sensitive_route = path.startswith(config.sensitive_routes)
         self.whitelist_route = path.startswith(config.whitelist_routes)
@@ -243,13 +243,16 @@ def header_name(key: str) -> str:
     return key.removeprefix("HTTP_").replace("_", "-").title()
 
 
-def visible_headers(
-    environ: WSGIEnvironment, hidden: frozenset[str]
-) -> Iterator[tuple[str, str]]:
-    """Yield the headers that servers of the service may see, as text."""
-    for name, value in environ_headers(environ):
-        if name.lower() not in hidden:
-            yield as_text(name), as_text(value)
+def visible_headers(environ: WSGIEnvironment, hidden: frozenset[str]) -> dict[str, str]:
+    """Return the headers that servers of the service may see, as text.
+
+    :param hidden: environ keys
+    """
+    return {
+        as_text(header_name(key)): as_text(str(value))
+        for key, value in environ.items()
+        if (key.startswith("HTTP_") or (key in _BARE and value)) and key not in hidden
+    }
 
 
 def is_address(value: object) -> bool:

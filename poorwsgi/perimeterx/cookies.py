@@ -36,6 +36,7 @@ MAX_DEPTH = 8
 
 ACTIONS = frozenset("cbjr")
 
+_NESTING = (dict, list)
 _ROUNDS = re.compile(r"[0-9]{1,5}")
 
 
@@ -172,15 +173,17 @@ def load_json(data: bytes | str) -> Any:
 
 def copied(value: Any, depth: int = MAX_DEPTH) -> Any:
     """Copy containers all the way down, up to a depth."""
-    if isinstance(value, dict):
-        if not depth:
-            raise ValueError("nested too deep")
-        return {name: copied(item, depth - 1) for name, item in value.items()}
+    if not isinstance(value, dict | list):
+        return value
+    if not depth:
+        raise ValueError("nested too deep")
+    # PERF: most values are no containers and need no call.
     if isinstance(value, list):
-        if not depth:
-            raise ValueError("nested too deep")
-        return [copied(item, depth - 1) for item in value]
-    return value
+        return [copied(v, depth - 1) if type(v) in _NESTING else v for v in value]
+    return {
+        name: copied(v, depth - 1) if type(v) in _NESTING else v
+        for name, v in value.items()
+    }
 
 
 def no_number(text: str) -> float:
