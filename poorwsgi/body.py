@@ -18,6 +18,7 @@ from io import BytesIO
 from itertools import accumulate
 from json import JSONDecoder
 from logging import getLogger
+from operator import attrgetter
 from re import compile
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -117,8 +118,11 @@ def _refuse_constant(name: str) -> NoReturn:
     raise BodyError(f"JSON has no {name}")
 
 
-# PERF: made once; its parse_constant is called for NaN and Infinity only.
-_decode_json = JSONDecoder(parse_constant=_refuse_constant).decode
+# PERF: made once; its parse_constant is called for NaN and Infinity only. The
+# decode() around it spends two regular expressions on blanks.
+_scan_json: Callable[[str, int], tuple[Any, int]]
+_scan_json = JSONDecoder(parse_constant=_refuse_constant).scan_once  # type: ignore[attr-defined]
+_BLANKS = " \t\n\r"
 
 
 def loads_json(raw: bytes, charset: str = "utf-8", max_depth: int | None = 200) -> Any:
@@ -129,19 +133,21 @@ def loads_json(raw: bytes, charset: str = "utf-8", max_depth: int | None = 200) 
     """
     check_json_depth(raw, max_depth)
     try:
-        return _decode_json(_json_text(raw, charset))
-    except BodyError:
-        raise
+        text = raw.decode("utf-8" if charset == "utf-8" else text_codec(charset))
+        # RFC 8259, 8.1: a parser may ignore a byte order mark.
+        text = text.removeprefix("\ufeff").strip(_BLANKS)
+        value, end = _scan_json(text, 0)
+    except StopIteration as err:
+        raise BodyError(f"invalid JSON: Expecting value at {err.value}") from None
     except RecursionError:
         raise BodyError("JSON is nested too deeply") from None
+    except BodyError:
+        raise
     except ValueError as err:  # malformed, bad UTF-8, too many digits
         raise BodyError(f"invalid JSON: {err}") from err
-
-
-def _json_text(raw: bytes, charset: str) -> str:
-    text = raw.decode(text_codec(charset.lower()))
-    # RFC 8259, 8.1: a parser may ignore a byte order mark.
-    return text[1:] if text[:1] == "\ufeff" else text
+    if end != len(text):
+        raise BodyError(f"invalid JSON: more than one value, at character {end}")
+    return value
 
 
 def check_json_depth(raw: bytes, max_depth: int | None) -> None:
@@ -532,12 +538,40 @@ class BodyPart:
 _UNTOUCHED, _MEMORY, _STREAM, _CLOSED = range(4)
 _UNSET: Final[Any] = object()
 
+# PERF: each option is a descriptor with a call of its own; these get the values
+# below them, all at once.
+_opening_options = attrgetter("_auto_data", "_data_size", "_max_body_size")
+_json_options = attrgetter(
+    "_auto_json", "_json_mime_types", "_max_json_size", "_json_max_depth", "_json_loads"
+)
+_form_options = attrgetter(
+    "_auto_form",
+    "_form_mime_types",
+    "_auto_json",
+    "_json_mime_types",
+    "_keep_blank_values",
+    "_strict_parsing",
+    "_max_form_memory_size",
+    "_max_form_fields",
+)
+
 
 class Body:
     """Owner of the input of one request. See the states at the top.
 
     *app* has the options; *content_length* is -1 if none was announced.
     """
+
+    _state = _UNTOUCHED
+    _error: BodyError | None = None  # after it, the input is not usable
+    _raw = b""  # the body, if in memory
+    _position = 0  # of read() in it, as long as there is no _file
+    _file: Any = None  # the file over it
+    _stream: CachedInput | None = None
+    _chunks: Any = None  # what is under the stream of a chunked body
+    _taken = False  # the server's file was handed out
+    _form: FieldStorage | None = _UNSET
+    _json: Any = _UNSET
 
     def __init__(
         self,
@@ -554,16 +588,6 @@ class Body:
         self._mime_type = mime_type.lower()
         self._charset = charset
         self._headers = headers
-        self._state = _UNTOUCHED
-        self._error: BodyError | None = None  # after it, the input is not usable
-        self._raw = b""  # the body, if in memory
-        self._position = 0  # of read() in it, as long as there is no _file
-        self._file: Any = None  # the file over it
-        self._stream: CachedInput | None = None
-        self._chunks: Any = None  # what is under the stream of a chunked body
-        self._taken = False  # the server's file was handed out
-        self._form: FieldStorage | None = _UNSET
-        self._json: Any = _UNSET
 
     # -- what it is -----------------------------------------------------------
 
@@ -604,23 +628,18 @@ class Body:
         return self._state == _MEMORY
 
     def _open(self) -> None:
-        app, size = self._app, self._size
+        size = self._size
         file = self._environ.get("wsgi.input")
-        if app.max_body_size is not None and size > app.max_body_size:
+        auto_data, data_size, max_body_size = _opening_options(self._app)
+        if max_body_size is not None and size > max_body_size:
             raise BodyTooLargeError(
-                f"Content-Length {size} exceeds max_body_size = {app.max_body_size}"
+                f"Content-Length {size} exceeds max_body_size = {max_body_size}"
             )
         if file is None:
             self._state = _MEMORY
-        elif self._is_raw_chunked():
+        elif "HTTP_TRANSFER_ENCODING" in self._environ and self._is_raw_chunked():
             self._open_chunks(file)
-        elif isinstance(file, BytesIO):
-            self._load(file)
-            if file.tell() == file.getbuffer().nbytes:
-                # Nothing stands behind the body: it can be used as it is.
-                self._file = file
-                file.seek(file.tell() - len(self._raw))
-        elif app.auto_data and 0 <= size <= app.data_size:
+        elif isinstance(file, BytesIO) or (auto_data and 0 <= size <= data_size):
             self._load(file)
         else:
             self._open_stream(file, size if size >= 0 or self._is_terminated() else 0)
@@ -680,7 +699,8 @@ class Body:
             block = self._file.read(length)
         else:
             start = self._position
-            block = self._raw[start:] if length < 0 else self._raw[start:][:length]
+            end = start + length if length >= 0 else len(self._raw)
+            block = self._raw[start:end]
             self._position += len(block)
         if not block and self._size <= 0 and not self._raw and length:
             log.error("read() of a request that has no body")
@@ -725,13 +745,19 @@ class Body:
     def _open_input(self) -> Any:
         if self._is_in_memory():
             if self._file is None:
-                self._file = BytesIO(self._raw)
+                self._file = self._own_file() or BytesIO(self._raw)
                 self._file.seek(self._position)
             return self._file
         if self._app.cached_size or self._chunks is not None or self._is_taken():
             return self._stream
         self._taken = True
         return self._environ["wsgi.input"]
+
+    def _own_file(self) -> BytesIO | None:
+        """Return the server's file, if it holds the body and no byte more."""
+        file = self._environ.get("wsgi.input")
+        is_all = isinstance(file, BytesIO) and file.seek(0, 2) == len(self._raw)
+        return file if is_all else None
 
     def _is_taken(self) -> bool:
         """Tell whether some reader has taken bytes from the stream."""
@@ -756,29 +782,44 @@ class Body:
         return self._form
 
     def _parse_form(self) -> FieldStorage | None:
-        app = self._app
-        if not app.auto_form or not self.is_form or (app.auto_json and self.is_json):
+        (
+            auto_form,
+            form_types,
+            auto_json,
+            json_types,
+            keep,
+            strict,
+            max_size,
+            max_fields,
+        ) = _form_options(self._app)
+        mime_type = self._mime_type
+        if not auto_form or mime_type not in form_types:
             return None
-        if not self._has_content("form"):
+        if (auto_json and mime_type in json_types) or not self._has_content("form"):
             return None
-        if self._mime_type != "application/x-www-form-urlencoded":
+        if mime_type != "application/x-www-form-urlencoded":
             return self._parse_multipart()
-        form = parse_form(
-            self._read_whole(app.max_form_memory_size, "max_form_memory_size"),
-            app.keep_blank_values,
-            app.strict_parsing,
-            text_codec(self._charset.lower()),
-            max_fields=app.max_form_fields,
-        )
+        raw = self._read_whole(max_size, "max_form_memory_size")
+        charset = self._charset
+        if charset != "utf-8":
+            charset = text_codec(charset.lower())
+        form = parse_form(raw, keep, strict, charset, max_fields=max_fields)
         form.length = self._size
         return form
+
+    def _is_parsed_as_json(self) -> bool:
+        auto, types, *_ = _json_options(self._app)
+        mime_type = self._mime_type
+        return auto and (mime_type in types or mime_type.endswith("+json"))
 
     def _parse_multipart(self) -> FieldStorage:
         app = self._app
         if not self._mime_type.startswith("multipart/"):
             return self._parse_any()
         boundary = self._boundary()
-        form = parse_multipart(self._blocks(), boundary, app, app.file_callback)
+        is_short = self._state == _MEMORY and len(self._raw) <= BLOCK_SIZE
+        blocks = (self._raw,) if is_short else self._blocks()
+        form = parse_multipart(blocks, boundary, app, app.file_callback)
         form.type = self._mime_type
         form.type_options = {"boundary": boundary}
         form.length = self._size
@@ -815,9 +856,14 @@ class Body:
         application is reading on its own.
         """
         if self._is_in_memory():
-            if self._environ.get("SERVER_PROTOCOL") == "HTTP/0.9":
-                return bool(self._raw)
-            return self._size > 0 or (self._is_terminated() and bool(self._raw))
+            if self._size > 0:
+                return True
+            # Without a length it is one only if it ends by itself.
+            environ = self._environ
+            ends = self._is_terminated() or (
+                environ.get("SERVER_PROTOCOL") == "HTTP/0.9"
+            )
+            return ends and bool(self._raw)
         if self._chunks is not None or self._stream is None:
             return False
         if self._is_taken():
@@ -845,16 +891,15 @@ class Body:
         return self._json
 
     def _parse_json(self) -> Any:
-        app = self._app
-        if not app.auto_json or not self.is_json or not self._has_content("json"):
+        if not self._is_parsed_as_json() or not self._has_content("json"):
             return NOT_JSON
-        return self._loads(self._read_whole(app.max_json_size, "max_json_size"))
+        return self._loads(self._read_whole(self._app.max_json_size, "max_json_size"))
 
     def _loads(self, raw: bytes) -> Any:
-        loads = self._app.json_loads
+        *_, max_depth, loads = _json_options(self._app)
         if loads is None:
-            return loads_json(raw, self._charset, self._app.json_max_depth)
-        check_json_depth(raw, self._app.json_max_depth)
+            return loads_json(raw, self._charset, max_depth)
+        check_json_depth(raw, max_depth)
         try:
             return loads(raw)
         except Exception as err:  # of whatever class the provider has

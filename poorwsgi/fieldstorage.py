@@ -350,9 +350,13 @@ class UrlencodedForm(FieldStorage):
     PERF: ten fields as objects cost as much as everything else about them.
     """
 
-    def __init__(self, values: Fields, pairs: Pairs):
-        super().__init__()
-        self.type = "application/x-www-form-urlencoded"
+    type = "application/x-www-form-urlencoded"
+
+    def __init__(self, values: Fields, pairs: Pairs | None = None):
+        """Take the values by name, and the pairs if a name repeats."""
+        self.name = None
+        self.type_options = {}
+        self.disposition_options = {}
         self._values = values
         self._pairs = pairs
 
@@ -361,7 +365,8 @@ class UrlencodedForm(FieldStorage):
         """Fields in the order they came."""
         fields = self.__dict__.get("list")
         if fields is None:
-            fields = [FieldStorage(name, value) for name, value in self._pairs]
+            pairs = self._values.items() if self._pairs is None else self._pairs
+            fields = [FieldStorage(name, value) for name, value in pairs]
             self.__dict__["list"] = fields
         return fields
 
@@ -401,14 +406,13 @@ class UrlencodedForm(FieldStorage):
         func: Callable[[Any], Any] = identity,
     ) -> Any:
         """Return func(value) of a field, or the list of them if it repeats."""
-        values = self._lookup()
-        if values is None:
+        if "list" in self.__dict__:
             return super().getvalue(key, default, func)
-        value = values.get(key)
+        value = self._values.get(key)
         if value is None:
             return default
         if value.__class__ is str:
-            return func(value)
+            return value if func is identity else func(value)
         return [func(item) for item in value]
 
     def getfirst(
@@ -461,7 +465,7 @@ def parse_form(
     :raises BodyTooLargeError: it has more than *max_fields* fields.
     :raises BodyError: with *strict_parsing*, a field is malformed.
     """
-    if max_fields is not None:
+    if max_fields is not None and len(raw) >= max_fields:
         count = raw.count(separator.encode("latin-1")) + 1
         if count > max_fields:
             raise BodyTooLargeError(
