@@ -25,7 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 from poorwsgi.inspector import groups_of, mounted_application, walk_routes
 from poorwsgi.routing import method_names
-from poorwsgi.signature import call_fault, name_of, place_of, route_fault, where
+from poorwsgi.signature import (
+    call_fault,
+    code_of,
+    name_of,
+    place_of,
+    route_fault,
+    where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -142,10 +149,11 @@ def returns_nothing(fun: Any) -> bool:
 
     One that only raises does not end.
     """
-    code = getattr(getattr(fun, "__func__", fun), "__code__", None)
-    if type(code).__name__ != "code" or code.co_flags & 0x20:  # a generator
+    code = code_of(getattr(fun, "__func__", fun))
+    if code is None or code.co_flags & 0x20:  # a generator
         return False
-    ends, before = 0, None
+    ends = 0
+    before: dis.Instruction | None = None
     for step in dis.get_instructions(code):
         if step.opname == "RETURN_CONST":
             ends += 1
@@ -153,8 +161,9 @@ def returns_nothing(fun: Any) -> bool:
                 return False
         elif step.opname == "RETURN_VALUE":
             ends += 1
-            is_none = before is not None and before.opname == "LOAD_CONST"
-            if not is_none or before.argval is not None:  # type: ignore[union-attr]
+            if before is None or before.opname != "LOAD_CONST":
+                return False
+            if before.argval is not None:
                 return False
         before = step
     return ends > 0
@@ -235,13 +244,13 @@ def _piece(kind: str, value: Any, choice: int) -> str:
         return _character(kind, value, choice)
     if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
         least, most, inner = value
-        return _sample(inner, choice) * min(least + choice % 3, int(most))
+        inner_text: str = _sample(inner, choice)
+        return inner_text * min(least + choice % 3, int(most))
     if kind == "BRANCH":
-        branches = value[1]
-        return _sample(branches[choice % len(branches)], choice)
-    if kind == "SUBPATTERN":
-        return _sample(value[-1], choice)
-    if kind == "ATOMIC_GROUP":
+        value = value[1][choice % len(value[1])]
+    elif kind == "SUBPATTERN":
+        value = value[-1]
+    if kind in ("BRANCH", "SUBPATTERN", "ATOMIC_GROUP"):
         return _sample(value, choice)
     if kind == "AT":
         return ""
@@ -309,10 +318,11 @@ def _slow(tree: Any) -> str:
 
 def _slow_repeat(body: Any) -> str:
     """Say why a repetition of *body* is slow, or ""."""
-    for kind, value in _flat(body):
-        if str(kind) == "BRANCH" and _branches_overlap(value[1]):
-            return "a repetition has branches that match the same letters"
     items = list(_flat(body))
+    start = _set_of(items[:1])
+    for kind, value in items:
+        if str(kind) == "BRANCH" and _branches_overlap(value[1], start):
+            return "a repetition has branches that match the same letters"
     for number, (kind, value) in enumerate(items):
         if str(kind) in ("MAX_REPEAT", "MIN_REPEAT") and _is_endless(value[1]):
             own = _set_of(value[2])
@@ -332,8 +342,12 @@ def _flat(tree: Any) -> Iterator[tuple[Any, Any]]:
             yield kind, value
 
 
-def _branches_overlap(branches: Any) -> bool:
-    firsts = [_set_of(list(_flat(branch))[:1]) for branch in branches]
+def _branches_overlap(branches: Any, start: frozenset[str]) -> bool:
+    """Return True if two branches go on alike; an empty one with the next round.
+
+    The parser has taken out what branches have in common: (a|aa) is a(|a).
+    """
+    firsts = [_set_of(list(_flat(branch))[:1]) or start for branch in branches]
     return any(
         one & other
         for number, one in enumerate(firsts)
@@ -437,10 +451,9 @@ def digest_faults(app: Application) -> Iterator[Finding]:
 def uses_digest(handler: Any) -> bool:
     """Return True if `check_digest` stands among the decorators of a handler."""
     for _ in range(20):
-        code = getattr(handler, "__code__", None)
-        name = getattr(code, "co_qualname", "")
-        if name.startswith("check_digest.") and "digest" in code.co_filename:
-            return True
+        code = code_of(handler)
+        if code is not None and code.co_qualname.startswith("check_digest."):
+            return "digest" in code.co_filename
         handler = getattr(handler, "__wrapped__", None)
         if handler is None:
             return False
@@ -490,7 +503,7 @@ def unknown_variables(variables: Mapping[str, Any]) -> Iterator[Finding]:
     for name in map(str, variables):
         if not name.lower().startswith("poor_") or name in POOR_NAMES:
             continue
-        near = difflib.get_close_matches(name, POOR_NAMES, 1, 0.6)
+        near = difflib.get_close_matches(name, POOR_NAMES, 1, 0.75)
         fix = (
             f"write {near[0]}" if near else f"remove it; known: {', '.join(POOR_NAMES)}"
         )
@@ -544,8 +557,8 @@ def _uwsgi_addresses(options: Mapping[Any, Any]) -> list[str]:
     found: list[str] = []
     for name in _UWSGI_OPTIONS:
         value = options.get(name, options.get(name.encode(), ()))
-        for one in value if isinstance(value, list) else [value] if value else []:
-            found.append(one.decode() if isinstance(one, bytes) else str(one))
+        values = value if isinstance(value, list) else [value] if value else []
+        found += [v.decode() if isinstance(v, bytes) else str(v) for v in values]
     return found
 
 

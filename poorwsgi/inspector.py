@@ -405,14 +405,14 @@ def _route_infos(
     names: Mapping[str, str],
     order: int,
 ) -> Iterator[RouteInfo]:
-    for endpoint, method_names in _by_handler(table):
+    for endpoint, bits in _by_handler(table):
         rule = path or endpoint.rule
         groups = groups_of(endpoint)
         mounted = mounted_application(endpoint)
         yield RouteInfo(
             rule=rule,
             kind="mount" if mounted is not None else kind,
-            methods=method_names,
+            methods=bits,
             handler=describe(endpoint.handler if mounted is None else mounted),
             regex=regex,
             name=names.get(rule, ""),

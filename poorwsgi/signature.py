@@ -7,6 +7,7 @@ which would cost each start 11 ms. What can not be told is taken as right.
 from __future__ import annotations
 
 from functools import partial
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def arity(fun: Any) -> Arity | None:
         keywords |= set(fun.keywords)
         fun = fun.func
     function, given = _function_of(fun, given)
-    code = getattr(function, "__code__", None)
-    if type(code).__name__ != "code":
+    code = code_of(function)
+    if code is None:
         return None
     count = code.co_argcount
     defaults = len(getattr(function, "__defaults__", None) or ())
@@ -49,6 +50,12 @@ def arity(fun: Any) -> Arity | None:
         tuple(name for name in only if name not in optional),
         bool(code.co_flags & (_COROUTINE | _ASYNC_GENERATOR)),
     )
+
+
+def code_of(function: Any) -> CodeType | None:
+    """Return the code of a function; objects may have anything under that name."""
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None
 
 
 def _function_of(fun: Any, given: int) -> tuple[Any, int]:
@@ -80,8 +87,8 @@ def place_of(fun: Any) -> tuple[str, int] | None:
             fun = fun.__wrapped__
         else:
             break
-    code = getattr(_function_of(fun, 0)[0], "__code__", None)
-    if type(code).__name__ != "code":
+    code = code_of(_function_of(fun, 0)[0])
+    if code is None:
         return None
     return code.co_filename, code.co_firstlineno
 
