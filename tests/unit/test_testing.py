@@ -453,7 +453,7 @@ def test_endless_redirect_ends():
 
 
 PAST = formatdate(time.time() - 10, usegmt=True)
-FUTURE = formatdate(time.time() + 100, usegmt=True)
+FUTURE = formatdate(time.time() + 86400, usegmt=True)
 
 
 @pytest.mark.parametrize(
@@ -529,7 +529,6 @@ def test_live_server_answers_and_ends():
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert f"port {server.port}" in server.log
-    assert "GET / HTTP/1.1" in server.log
 
 
 def test_live_server_that_fails_shows_its_log():
