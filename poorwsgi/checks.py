@@ -244,8 +244,8 @@ def _piece(kind: str, value: Any, choice: int) -> str:
         return _character(kind, value, choice)
     if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
         least, most, inner = value
-        inner_text: str = _sample(inner, choice)
-        return inner_text * min(least + choice % 3, int(most))
+        count: int = min(least + choice % 3, int(most))
+        return _sample(inner, choice) * count
     if kind == "BRANCH":
         value = value[1][choice % len(value[1])]
     elif kind == "SUBPATTERN":
