@@ -72,6 +72,11 @@ test: $(VENV)/.ready ## Run the tests that need no server and no browser
 run-perimeterx: $(VENV)/.ready ## Serve a shop with bot enforcement, beside a fake service
 	PORT=$(PORT) $(BIN)/python tests/fake_perimeterx.py examples/perimeterx/poorwsgi.py
 
+.PHONY: run-moesif
+run-moesif: $(VENV)/.ready ## Serve a recorded shop, show its events (MOESIF=poorwsgi, flask, ...)
+	@$(BIN)/python tests/fake_collector.py --beside \
+		examples/moesif/$(or $(MOESIF),poorwsgi)/app.py $(PORT)
+
 # -- more tests --------------------------------------------------------------
 
 .PHONY: test-pythons
@@ -126,6 +131,7 @@ bench: $(VENV)/.ready $(VENV)-bench/.ready ## Compare with other frameworks (BEN
 	$(BIN)/python -m tests.bench --peers $(VENV)-bench/bin/python $(BENCH_ARGS)
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(filter --quick,$(BENCH_ARGS))
 	$(BIN)/python tests/bench/bench_perimeterx.py $(filter --quick,$(BENCH_ARGS))
+	$(BIN)/python tests/bench/bench_moesif.py $(filter --quick,$(BENCH_ARGS))
 
 .PHONY: bench-session
 bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -220,7 +222,20 @@ def show(event: dict[str, Any]) -> None:
     )
 
 
+def run_beside(program: str, port: str) -> None:
+    """Run an example with a collector of its own until it is interrupted."""
+    collector = FakeCollector()
+    collector.on_event = show
+    with collector, suppress(KeyboardInterrupt):
+        environ = {**os.environ, "COLLECTOR": collector.url, "PORT": port}
+        print(f"events of {program} are shown here; ctrl-C ends it", flush=True)
+        subprocess.run([sys.executable, program], env=environ, check=False)
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--beside"]:
+        run_beside(sys.argv[2], sys.argv[3])
+        return
     collector = FakeCollector(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     if "--quiet" not in sys.argv:
         collector.on_event = show
