@@ -76,7 +76,7 @@ class PerimeterX:
 
     def _start(self) -> None:
         self._context = context_for(self.config)
-        self._worker()
+        self._worker().sender.start()
         self._at_exit = ExitCall(WeakMethod(self.close))
         atexit.register(self._at_exit)
 
@@ -178,6 +178,9 @@ class PerimeterX:
         try:
             if row.outcome is not Outcome.FAIL_OPEN:
                 self._handlers.before_activity(ctx)
+            sender = self._worker().sender
+            if sender.telemetry_due:
+                sender.start()
             if not self.config.send_page_activities:
                 return
             if ctx.custom_params is None:
@@ -186,7 +189,7 @@ class PerimeterX:
                 item = block_activity(ctx, self.config, simulated)
             else:
                 item = page_activity(ctx, self.config)
-            self._worker().sender.put(item)
+            sender.put(item)
         except Exception as err:
             self._quiet().say(logging.ERROR, "report", "reporting failed", err)
 
@@ -228,8 +231,6 @@ class PerimeterX:
                 old = self._workers.pop(pid)
                 worker.sender.telemetry_due = old.sender.telemetry_due
                 old.drop_inherited()
-        if worker.sender.telemetry_due:
-            worker.sender.start()
 
 
 class ExitCall:

@@ -137,8 +137,8 @@ def is_uwsgi_master() -> bool:
     It forks in C, without Python's preparations for a fork: with a second
     thread alive at that moment, requests of the workers hang.
     """
-    uwsgi = sys.modules.get("uwsgi")
-    return uwsgi is not None and uwsgi.worker_id() == 0
+    worker_id = getattr(sys.modules.get("uwsgi"), "worker_id", None)
+    return worker_id is not None and worker_id() == 0
 
 
 class Sender:

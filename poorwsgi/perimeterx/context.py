@@ -108,7 +108,7 @@ class Context:
         else:
             cookies = parse_cookies(header(environ, "HTTP_COOKIE"))
         self.request_cookie_names = [as_text(name) for name in cookies]
-        self.px_cookies = {
+        self.px_cookies: dict[str, str] = {
             name: cookies[name] for name in ("_px3", "_px") if name in cookies
         }
         self.vid = visitor_id(cookies)

@@ -143,6 +143,7 @@ def find_evidence(ctx: Context) -> Evidence | Token | None:
         token = parse_token(ctx.token)
         if token.error:
             return token
+        ctx.px_cookies = {str(token.version): token.value}
         # Mobile tokens are signed without a user agent.
         return Evidence(str(token.version), token.version, token.value, b"")
     for label, version in (("_px3", 3), ("_px", 1)):

@@ -6,6 +6,7 @@ absent: a block stays a block, a pass stays a pass.
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,14 @@ class Handlers:
             return {}
         try:
             given = handler(dict.fromkeys(CUSTOM_PARAMETERS, ""))
-            return {
+            taken = {
                 name: given[name]
                 for name in CUSTOM_PARAMETERS
                 if given.get(name) not in (None, "")
             }
+            # What JSON cannot hold must not spoil the call: an error now.
+            json.dumps(taken, allow_nan=False, default=str)
+            return taken
         except Exception as err:
             self._complain("enrich_custom_parameters", err)
             return {}

@@ -118,7 +118,7 @@ def parse_answer(data: bytes) -> RiskAnswer:
     if not is_number(score):
         raise RiskError("no numeric score")
     if not is_number(status) or status != 0:
-        raise RiskError(f"status {status!r} inside")
+        raise RiskError(f"status {str(status)[:40]!r} inside")
     uuid = answer.get("uuid")
     return RiskAnswer(
         score=score,

@@ -160,7 +160,9 @@ class Upstream:
         except TimeoutError as err:
             raise DeadlineError("out of time") from err
         except (OSError, HTTPException, ValueError) as err:
-            raise TransportError(f"{type(err).__name__}: {err}") from err
+            # SECURITY: !r, since the text may quote what the server sent.
+            text = f"{type(err).__name__}: {str(err)[:200]!r}"
+            raise TransportError(text) from err
 
     def _exchange(self, call: Call, deadline: Deadline, limit: int) -> Reply:
         message = self._message(call)
@@ -210,15 +212,17 @@ class Upstream:
         found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         problem: OSError = OSError("no address")
         for position, (family, kind, protocol, _, address) in enumerate(found):
-            sock = socket.socket(family, kind, protocol)
+            sock = None
             try:
+                sock = socket.socket(family, kind, protocol)
                 # A dead address leaves time for the ones after it.
                 sock.settimeout(deadline.left() / (len(found) - position))
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return Line(self._secured(sock, deadline))
             except OSError as err:
-                sock.close()
+                if sock is not None:
+                    sock.close()
                 problem = err
         raise problem
 

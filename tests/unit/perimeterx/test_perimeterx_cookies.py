@@ -429,6 +429,11 @@ def test_a_broken_token_is_reported_with_its_version(token, raw):
     assert examine(HTTP_X_PX_AUTHORIZATION=token)[1].px_cookie_raw == raw
 
 
+def test_the_context_has_the_token_by_its_version():
+    ctx = examine(HTTP_X_PX_AUTHORIZATION="1:junk")[1]
+    assert ctx.px_cookies == {"1": "junk"}
+
+
 def test_cookies_of_a_mobile_request_are_not_read():
     cookie = f"_px3={v3()}; _pxvid={VID}; _pxhd=x; _pxde={PXDE}"
     found, ctx = examine(cookie, HTTP_X_PX_AUTHORIZATION="1")

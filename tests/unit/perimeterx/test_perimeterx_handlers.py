@@ -233,6 +233,9 @@ PARAMETERS = [
     (lambda p: {"custom_param1": 0}, {"custom_param1": 0}),
     (lambda p: None, {}),
     (lambda p: 17, {}),
+    (lambda p: {"custom_param1": float("nan")}, {}),
+    (lambda p: {"custom_param1": {(): 1}}, {}),
+    (lambda p: {"custom_param1": p.__class__}, {"custom_param1": "<class 'dict'>"}),
     (lambda p: [("custom_param1", "a")], {}),
 ]
 

@@ -65,6 +65,37 @@ def test_a_child_sends_its_own_activities_and_no_telemetry(site, fake):
     assert len(fake.telemetry) == 1
 
 
+class FakeUwsgi:
+    """What uWSGI's module says: 0 while it loads, then the worker's number."""
+
+    worker = 0
+
+    def worker_id(self):
+        return self.worker
+
+
+@pytest.mark.parametrize("activities", [True, False])
+def test_a_uwsgi_master_starts_no_thread(site, fake, monkeypatch, activities):
+    """Its worker does, with its first request, and sends the telemetry."""
+    uwsgi = FakeUwsgi()
+    monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
+    one = site(max_buffer_len=1, send_page_activities=activities)
+    assert one.px._worker().sender._thread is None
+
+    def child():
+        uwsgi.worker = 1
+        one.get()
+        alive = one.px._worker().sender._thread.is_alive()
+        one.px.close()
+        return alive
+
+    assert in_child(child) == 0
+    assert in_child(child) == 0
+    assert len(fake.telemetry) == 2
+    assert len(fake.activities) == (2 if activities else 0)
+    one.px.close()
+
+
 def test_a_child_starts_with_an_empty_queue(site, fake, monkeypatch):
     monkeypatch.setattr("poorwsgi.perimeterx.activities.LINGER", 3600)
     one = site(max_buffer_len=100)
