@@ -6,6 +6,7 @@ PORT ?= 8080
 EXAMPLE ?= examples/showcase.py
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FUZZ_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -91,6 +92,10 @@ live: $(VENV)/.servers $(VENV)/.uwsgi ## Run the tests against real servers
 browser: $(VENV)/.ready ## Open our pages in headless Chromium
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.ready ## Mutate request bodies for a while (FUZZ_ARGS=--seconds=600)
+	$(BIN)/python -P tests/fuzz/fuzz_bodies.py $(FUZZ_ARGS)
+
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Show the lines and branches that no test runs
 	$(BIN)/coverage run -m pytest -q $(PYTEST_ARGS)
@@ -136,6 +141,10 @@ bench: $(VENV)/.ready $(VENV)-bench/.ready ## Compare with other frameworks (BEN
 .PHONY: bench-session
 bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(BENCH_ARGS)
+
+.PHONY: bench-uploads
+bench-uploads: $(VENV)/.ready $(VENV)-bench/.ready ## Compare uploads with others (BENCH_ARGS=--quick)
+	$(BIN)/python -P tests/bench/bench_uploads.py --peers $(VENV)-bench/bin/python $(BENCH_ARGS)
 
 # -- distribution ------------------------------------------------------------
 
