@@ -215,22 +215,23 @@ class PerimeterX:
         pid = os.getpid()
         worker = self._workers.get(pid)
         if worker is None:
+            inherited = list(self._workers.items())
             fresh = Worker(self.config, self._context)
+            for _, old in inherited:
+                fresh.sender.telemetry_due &= old.sender.telemetry_due
             worker = self._workers.setdefault(pid, fresh)
             if worker is fresh:
-                self._take_over(fresh)
+                self._take_over(fresh, inherited)
         return worker
 
-    def _take_over(self, worker: Worker) -> None:
+    def _take_over(self, worker: Worker, inherited: list[tuple[int, Worker]]) -> None:
         """Begin as the worker of this process, the parent's put away."""
         # Whoever lets go of this object needs no close(): the thread sends
         # what waits and ends.
         finalize(self, worker.sender.retire).atexit = False
-        for pid in list(self._workers):
-            if self._workers[pid] is not worker:
-                old = self._workers.pop(pid)
-                worker.sender.telemetry_due = old.sender.telemetry_due
-                old.drop_inherited()
+        for pid, old in inherited:
+            self._workers.pop(pid, None)
+            old.drop_inherited()
 
 
 class ExitCall:
@@ -251,8 +252,8 @@ def with_pxhd(start_response: StartResponse, value: str) -> StartResponse:
     cookie = ("Set-Cookie", f"_pxhd={value}; Path=/; Expires={expires}")
 
     def start_with_pxhd(
-        status: str, headers: list[tuple[str, str]], *exc_info: Any
+        status: str, headers: list[tuple[str, str]], *more: Any, **named: Any
     ) -> Any:
-        return start_response(status, [*headers, cookie], *exc_info)
+        return start_response(status, [*headers, cookie], *more, **named)
 
     return start_with_pxhd

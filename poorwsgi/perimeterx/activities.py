@@ -124,10 +124,10 @@ def shown_options(config: Config) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> str | None:
-    """Return one activity as JSON, None if a handler made that impossible."""
+    """Return an activity as JSON, None if a handler made that impossible."""
     try:
         return json.dumps(value, default=str, allow_nan=False)
-    except (ValueError, TypeError, RecursionError):
+    except Exception:  # whatever the str() of a handler's object raises
         return None
 
 
@@ -199,7 +199,7 @@ class Sender:
 
     def _run(self, tell: bool) -> None:
         if tell:
-            self._post(TELEMETRY_PATH, as_json(telemetry(self._config)))
+            self._post(TELEMETRY_PATH, [telemetry(self._config)], "{}")
         while self._closing is None:
             self._ring_or(self._next_batch_in())
             if self._next_batch_in() == 0:
@@ -229,15 +229,19 @@ class Sender:
         with self._lock:
             count = min(len(self._waiting), self._config.max_buffer_len)
             batch = [self._waiting.popleft()[1] for _ in range(count)]
-        items = [text for text in map(as_json, batch) if text is not None]
-        if items:
-            self._post(ACTIVITIES_PATH, f"[{','.join(items)}]")
+        if batch:
+            self._post(ACTIVITIES_PATH, batch, "[{}]")
         return bool(batch)
 
-    def _post(self, path: str, body: str | None) -> None:
-        """Post JSON; a failure is noted and forgotten."""
-        if body is None:
+    def _post(self, path: str, reports: list[dict[str, Any]], form: str) -> None:
+        """Post reports; a failure is noted and forgotten."""
+        items = [text for text in map(as_json, reports) if text is not None]
+        if len(items) < len(reports):
+            text = "an activity that cannot be written as JSON is dropped"
+            self._quiet.say(logging.WARNING, "no JSON", text)
+        if not items:
             return
+        body = form.replace("{}", ",".join(items))
         headers = service_headers(self._config)
         call = Call("POST", path, headers, body.encode("ascii"))
         try:

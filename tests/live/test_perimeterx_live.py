@@ -33,6 +33,7 @@ AGENT = "Live/1.0"
 APPLICATION = """
 import logging
 import os
+import time
 
 from poorwsgi import Application
 from poorwsgi.perimeterx import PerimeterX
@@ -50,6 +51,7 @@ def run(req, number):
 
 @app.route("/pid")
 def pid(req):
+    time.sleep(0.05)  # so that one process cannot serve all of 16 clients
     return str(os.getpid())
 
 
@@ -179,7 +181,7 @@ def test_a_thousand_requests_with_a_good_service(site):
         urls = Counter(activity["url"] for activity in fake.activities)
         assert len(urls) == REQUESTS
         assert set(urls.values()) == {1}
-        assert len(fake.telemetry) == 2
+        assert 1 <= len(fake.telemetry) <= 2
         # Keep-alive: one connection for each thread, and for each sender.
         assert fake.connections <= 2 * 8 + 2 * 2 + 8
 

@@ -290,6 +290,21 @@ def test_start_response_goes_through_unchanged(site):
     assert seen == [start_response]
 
 
+def test_exc_info_may_be_named(site, fake):
+    fake.answer = risk_answer(0, pxhd="opaque")
+    got = []
+
+    def application(environ, start_response):
+        start_response("200 OK", [], exc_info=None)
+        return []
+
+    def start_response(status, headers, exc_info="unset"):
+        got.append(exc_info)
+
+    site(application).px(make_environ(), start_response)
+    assert got == [None]
+
+
 def test_exc_info_passes_through_a_wrapped_start_response(site, fake):
     fake.answer = risk_answer(0, pxhd="opaque")
     got = []
@@ -481,15 +496,24 @@ def test_a_failed_batch_is_dropped_and_the_next_one_goes(site, fake):
     ]
 
 
+class Unprintable:
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
 def test_what_json_cannot_hold_is_not_reported(site, fake):
     def handler(ctx, config):
-        if ctx.uri == "/bad":
+        if ctx.uri == "/circle":
             ctx.decoded_cookie["x"] = ctx.decoded_cookie
+        elif ctx.uri == "/unprintable":
+            ctx.vid = Unprintable()
+        elif ctx.uri == "/infinite":
+            ctx.score = ctx.risk_rtt = float("inf")
         else:
             ctx.vid = {1, 2}
 
     one = site(additional_activity_handler=handler)
-    for path in ("/bad", "/good"):
+    for path in ("/circle", "/unprintable", "/infinite", "/good"):
         assert one.get(path, HTTP_COOKIE=f"_px3={v3()}").status == 200
     one.px.close()
     assert [a["url"] for a in fake.activities] == ["http://shop.example/good"]
