@@ -168,6 +168,13 @@ def process_variable(name: str) -> str | None:
     return None if value is None else os.fsdecode(value)
 
 
+def has_process_variable(name: bytes) -> bool:
+    """Return True if the process has a variable."""
+    if _process_variables is None or os.environ is not _PROCESS_ENVIRON:
+        return name.decode() in os.environ
+    return name in _process_variables
+
+
 def options_of(variables: Mapping[str, Any]) -> dict[str, str]:
     """Return the ``app_*`` variables, without the prefix and in lower case."""
     options = {}

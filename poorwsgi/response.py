@@ -752,8 +752,9 @@ class FileObjResponse(BaseResponse):
             if seekable(self._file):
                 self._file.seek(self._start)
             return FileBody(self._file, self._left, whole)
+        # A file of known size, the only one that can be cut, can be positioned.
         start, end = self._slice
-        skip(self._file, start, self._start)
+        self._file.seek(self._start + start)
         return FileBody(self._file, end - start + 1)
 
 
@@ -781,15 +782,6 @@ def position_and_size(file: BinaryIO) -> tuple[int, int | None]:
         size = file.seek(0, os.SEEK_END)
         file.seek(here)
         return here, size
-
-
-def skip(file: BinaryIO, count: int, start: int) -> None:
-    """Stand *count* bytes behind *start*, reading over them if need be."""
-    if seekable(file):
-        file.seek(start + count)
-        return
-    while count > 0 and (data := file.read(min(count, BLOCK_SIZE))):
-        count -= len(data)
 
 
 class FileResponse(FileObjResponse):
@@ -1244,7 +1236,7 @@ def _from_status_tuple(
 LENGTHS = [("Content-Length", str(size)) for size in range(1024)]
 
 
-def text_answer(value: str) -> Answer:
+def text_answer(value: str, _: object = None) -> Answer:
     """Return status, headers and body of a text, as `Response` would send them.
 
     PERF: what most handlers return needs no response object, which costs more
@@ -1259,14 +1251,14 @@ def text_answer(value: str) -> Answer:
     return "200 OK", [POWERED_BY, CONTENT_TYPE_HTML, length], body
 
 
-def bytes_answer(value: bytes) -> Answer:
+def bytes_answer(value: bytes, _: object = None) -> Answer:
     """Return status, headers and body of bytes."""
     size = len(value)
     length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
     return "200 OK", [POWERED_BY, CONTENT_TYPE_HTML, length], value
 
 
-def json_answer(value: object) -> Answer:
+def json_answer(value: object, _: object = None) -> Answer:
     """Return status, headers and body of a value sent as JSON."""
     try:
         body = encode_json(value)
@@ -1278,27 +1270,17 @@ def json_answer(value: object) -> Answer:
 
 
 class NotFound:
-    """The page of a 404 on its way; no handler ever sees one."""
-
-    __slots__ = ("page",)
-
-    def __init__(self, page: bytes):
-        self.page = page
+    """What the walk hands on for a plain 404; no handler ever sees it."""
 
 
-def not_found_answer(value: NotFound) -> Answer:
-    """Return status, headers and body of a 404."""
-    page = value.page
-    length = ("Content-Length", str(len(page)))
-    return "404 Not Found", [POWERED_BY, CONTENT_TYPE_HTML, length], page
+NOT_FOUND = NotFound()
 
-
-#: Type of a handler's value to the function that answers it without a response.
-ANSWERS: dict[type, Callable[[Any], Answer]] = {
+#: Type of a handler's value to the function of it and the request that answers
+#: without a response.
+ANSWERS: dict[type, Callable[[Any, Any], Answer]] = {
     str: text_answer,
     bytes: bytes_answer,
     dict: json_answer,
-    NotFound: not_found_answer,
 }
 
 __all__ = [
