@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from fake_perimeterx import FakePerimeterX
-from perimeterx_site import Site
+
+from .perimeterx_site import Site
 
 
 @pytest.fixture

@@ -18,13 +18,14 @@ from fake_perimeterx import (
     v1,
     v3,
 )
-from perimeterx_site import AGENT, make_environ
 
 from poorwsgi.perimeterx import MODULE_VERSION
 from poorwsgi.perimeterx.activities import MAX_WAITING, Sender
 from poorwsgi.perimeterx.config import OPTIONS, Config
 from poorwsgi.perimeterx.risk import legal_pxhd
 from poorwsgi.perimeterx.transport import MAX_IDLE
+
+from .perimeterx_site import AGENT, make_environ
 
 MOBILE = v3(agent="")
 EXPIRED = fields(t=1500000000000)

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from fake_perimeterx import APP_ID, KEY, TOKEN, VID
-from perimeterx_site import make_environ
 
 from poorwsgi.perimeterx.config import Config
 from poorwsgi.perimeterx.context import (
@@ -15,6 +14,8 @@ from poorwsgi.perimeterx.context import (
 )
 from poorwsgi.perimeterx.handlers import Handlers
 from poorwsgi.perimeterx.quiet import QuietLog
+
+from .perimeterx_site import make_environ
 
 REQUIRED = {"app_id": APP_ID, "cookie_key": KEY, "auth_token": TOKEN}
 

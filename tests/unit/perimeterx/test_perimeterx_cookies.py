@@ -7,14 +7,15 @@ import re
 
 import pytest
 from fake_perimeterx import COOKIE_UUID, KEY, VID, envelope, fields, sign, v1, v3
-from perimeterx_site import AGENT, make_environ
-from perimeterx_vectors import AES_IV, AES_KEY, PXDE, VECTORS
-from perimeterx_vectors import KEY as VECTOR_KEY
 
 from poorwsgi.perimeterx import cookies
 from poorwsgi.perimeterx.config import Config
 from poorwsgi.perimeterx.context import Context, rule_path
 from poorwsgi.perimeterx.evaluation import CookieCache, evaluate
+
+from .perimeterx_site import AGENT, make_environ
+from .perimeterx_vectors import AES_IV, AES_KEY, PXDE, VECTORS
+from .perimeterx_vectors import KEY as VECTOR_KEY
 
 OPTIONS = {"app_id": "PXvec00001", "cookie_key": KEY, "auth_token": "t"}
 

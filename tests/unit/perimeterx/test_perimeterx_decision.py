@@ -2,9 +2,10 @@
 
 import pytest
 from fake_perimeterx import UUID, fields, risk_answer, v3
-from perimeterx_site import make_environ
 
 from poorwsgi.perimeterx.verifier import ROWS, STATIC_SUFFIXES, Outcome
+
+from .perimeterx_site import make_environ
 
 HIGH = "score=100"
 GOOD = f"_px3={v3()}"

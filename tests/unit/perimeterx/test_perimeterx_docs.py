@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from test_perimeterx_context import ATTRIBUTES
 
 from poorwsgi.perimeterx.config import OPTIONS
 from poorwsgi.perimeterx.verifier import ROWS
+
+from .test_perimeterx_context import ATTRIBUTES
 
 PAGE = Path(__file__).parents[3] / "doc" / "perimeterx.rst"
 TEXT = PAGE.read_text()

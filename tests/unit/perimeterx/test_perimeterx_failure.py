@@ -8,7 +8,6 @@ import time
 
 import pytest
 from fake_perimeterx import KEY, TOKEN, fields, risk_answer, v3
-from perimeterx_site import call, make_environ
 
 from poorwsgi.perimeterx.quiet import QuietLog
 from poorwsgi.perimeterx.transport import (
@@ -18,6 +17,8 @@ from poorwsgi.perimeterx.transport import (
     TransportError,
     Upstream,
 )
+
+from .perimeterx_site import call, make_environ
 
 GOOD = f"_px3={v3()}"
 GET = Call("GET", "/x", [])

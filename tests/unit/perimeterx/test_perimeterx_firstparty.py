@@ -6,9 +6,10 @@ import json
 
 import pytest
 from fake_perimeterx import APP_ID, VID
-from perimeterx_site import AGENT, make_environ
 
 from poorwsgi.perimeterx.firstparty import PIXEL
+
+from .perimeterx_site import AGENT, make_environ
 
 PATHS = [
     # path, forwarded as; None for an ordinary path

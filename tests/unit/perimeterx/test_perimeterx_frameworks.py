@@ -12,10 +12,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 from fake_perimeterx import KEY, TOKEN, UUID, fields, risk_answer, v3
-from perimeterx_site import AGENT
 
 from poorwsgi.perimeterx import PerimeterX
 from poorwsgi.testing import TestClient
+
+from .perimeterx_site import AGENT
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "perimeterx"
 FAKE = EXAMPLES.parents[1] / "tests" / "fake_perimeterx.py"

@@ -8,13 +8,14 @@ import pytest
 from fake_perimeterx import KEY, envelope, fields, sign, v1, v3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from perimeterx_site import AGENT, call, make_environ
 
 from poorwsgi.perimeterx import PerimeterX, cookies
 from poorwsgi.perimeterx.blocking import js_string
 from poorwsgi.perimeterx.context import parse_cookies, rule_path
 from poorwsgi.perimeterx.risk import RiskAnswer, RiskError, legal_pxhd, parse_answer
 from poorwsgi.perimeterx.verifier import CallState
+
+from .perimeterx_site import AGENT, call, make_environ
 
 OPTIONS = {
     "app_id": "PXabcd1234",

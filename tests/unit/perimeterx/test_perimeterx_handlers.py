@@ -2,7 +2,8 @@
 
 import pytest
 from fake_perimeterx import UUID, fields, risk_answer, v3
-from perimeterx_site import make_environ
+
+from .perimeterx_site import make_environ
 
 GOOD = f"_px3={v3()}"
 BAD = f"_px3={v3(fields(s=100))}"

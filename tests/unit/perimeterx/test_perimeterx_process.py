@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from fake_perimeterx import v3
-from perimeterx_site import Site
+
+from .perimeterx_site import Site
 
 HERE = Path(__file__).parent
 
