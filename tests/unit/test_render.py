@@ -91,8 +91,13 @@ def test_a_missing_value_is_an_error():
     "name", [name for name in os.listdir(module.FOLDER) if name.endswith(".html")]
 )
 def test_templates_of_ours_stand_alone(name):
-    """No page fetches anything: no other origin, no script, all included."""
+    """No page fetches anything: no other origin, all included.
+
+    Only the page for developers has a script, which is ours and has a nonce.
+    """
     text = read_template(name)
+    if name == "debug_info.html":
+        text = text.replace('<script nonce="{{nonce}}">', "", 1)
     assert "{{>" not in text
     for fetched in ("http:", "https:", "//", "<script", "@import", "url("):
         assert fetched not in text

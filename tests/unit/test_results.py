@@ -24,7 +24,6 @@ from poorwsgi.results import (
     hbytes,
     human_methods_,
     json_type,
-    masked,
     not_found,
     not_found_page,
     status_page,
@@ -39,7 +38,7 @@ def page_of(tag):
     """Return the text of a page, and check that it is well-formed HTML."""
 
     class Parser(HTMLParser):
-        void = ("meta", "link", "br")
+        void = ("meta", "link", "br", "input")
 
         def __init__(self):
             super().__init__()
@@ -53,7 +52,7 @@ def page_of(tag):
             assert self.open.pop() == tag
 
         def handle_data(self, data):
-            if self.open and self.open[-1] != "style":
+            if self.open and self.open[-1] not in ("style", "script"):
                 self.texts.append(data)
 
     parser = Parser()
@@ -531,36 +530,6 @@ def test_debug_info_only_in_debug(client, app):
     assert client.get("/debug-info").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("poor_SecretKey", "s", "*****"),
-        ("HTTP_AUTHORIZATION", "Basic eDp5", "*****"),
-        ("Cookie", "SESSID=1", "*****"),
-        ("HTTP_X_API_KEY", "1", "*****"),
-        ("app_db_password", "1", "*****"),
-        ("HTTP_X_CSRF_TOKEN", "1", "*****"),
-        ("DATABASE_URL", "pg://user:pw@host/db", "pg://user:*****@host/db"),
-        ("HTTP_HOST", "a:80", "a:80"),
-        ("X", "y" * 5000, "y" * 2000),
-        ("N", 5, "5"),
-    ],
-)
-def test_secrets_are_masked(name, value, expected):
-    """By name, and passwords in URLs wherever they stand."""
-    assert masked(name, value) == expected
-
-
-def test_masking_survives_objects_of_others():
-    """An object in the environ whose text cannot be made breaks nothing."""
-
-    class Broken:
-        def __str__(self):
-            raise OSError("broken")
-
-    assert masked("x", Broken()) == "<Broken: OSError>"
-
-
 def test_debug_info_shows_no_secret_of_a_request(client, app):
     """Headers and environ are masked in both tables."""
     app.debug = True
@@ -582,7 +551,7 @@ def test_debug_info_escapes(client, app):
     headers = {"X-Evil": EVIL}
     environ = {"app_evil": EVIL, f"HTTP_{EVIL}": "x"}
     answer = client.get("/debug-info", headers=headers, environ=environ)
-    assert "<script" not in answer.text
+    assert answer.text.count("<script") == 1  # ours
     assert page_of(answer.data).count(EVIL) >= 3
 
 
