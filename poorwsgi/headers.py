@@ -771,4 +771,20 @@ def _parameter(name: str, value: str | None) -> str:
         return name
     if not isinstance(value, str):
         raise TypeError(f"Header parameter must be of type str (got {value!r})")
+    if name == "filename" and not value.isascii():
+        return _extended_filename(value)
     return f"{name}={quote(value)}"
+
+
+def _extended_filename(value: str) -> str:
+    """Return a file name outside of ASCII twice, for old clients and for all others.
+
+    RFC 6266, 4.3: `filename*` wins where it is understood; the plain one is what
+    is left of the name in ASCII.
+    """
+    # Loaded by the first name that needs it.
+    from unicodedata import normalize
+    from urllib.parse import quote as percent
+
+    plain = normalize("NFKD", value).encode("ascii", "ignore").decode()
+    return f"filename={quote(plain)}; filename*=UTF-8''{percent(value, safe='')}"

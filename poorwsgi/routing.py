@@ -242,7 +242,10 @@ def _resolve(name: str | None, filters: dict[str, Filter]) -> tuple[str, Convert
     for key, (regex_or_none, converter) in filters.items():
         if key.lower() == wanted and regex_or_none is not None:
             return regex_or_none, converter
-    raise RuntimeError(f"Undefined route group filter ':{name.lower()}'")
+    known = ", ".join(sorted(key for key in filters if key[0] == ":"))
+    raise RuntimeError(
+        f"Undefined route group filter ':{name.lower()}'; there are {known}"
+    )
 
 
 # -- routes ----------------------------------------------------------------
@@ -769,7 +772,10 @@ class Registrar:
         :param method: method bits, a name, or an iterable of them; `methods` is
             the same
         :param name: name for `url_for`
+        :raises TypeError: if it is used without its parentheses
         """
+        if not isinstance(uri, str):
+            raise TypeError(f"a route needs a rule, such as '/path', not {uri!r}")
 
         def decorate(fun: F) -> F:
             self.set_route(uri, fun, method if methods is None else methods, name)

@@ -715,6 +715,8 @@ class Application(Settings, Registrar):
         groups: tuple[RouteGroup, ...],
     ) -> None:
         rule = Rule(uri, self._filters)
+        if uri[:1] not in ("/", "*") and not rule.has_regex_text:
+            log.warning("route %r matches no path: a path starts with a slash", uri)
         self._warn(route_fault(uri, [part.name for part in rule.parts], fun))
         self._warn_of_duplicate(rule, mask, fun)
         call = partial(self._call_in_groups, groups, fun) if groups else fun
@@ -962,7 +964,15 @@ class Application(Settings, Registrar):
     def set_error_handler(
         self, error: type[Exception], fun: Handler, method: Methods = GET_HEAD_POST
     ) -> None:
-        """Set the handler of an exception type: ``fun(req, error)``."""
+        """Set the handler of an exception type: ``fun(req, error)``.
+
+        :raises TypeError: if *error* is no type of exceptions
+        """
+        if not (isinstance(error, type) and issubclass(error, BaseException)):
+            raise TypeError(
+                f"error_handler takes a type of exceptions, not {error!r}; "
+                "http_state takes a status"
+            )
         self._warn(call_fault("error handler", fun, ("req", "error")))
         errors = dict(self._errors)
         spread(errors, error, method_mask(method), fun)

@@ -187,6 +187,12 @@ def test_setdefault_and_add():
     ("value", "params", "text"),
     [
         ("attachment", {"filename": "image.png"}, 'attachment; filename="image.png"'),
+        (
+            "attachment",
+            {"filename": "žluť 🐎.txt"},
+            'attachment; filename="zlut .txt"; '
+            "filename*=UTF-8''%C5%BElu%C5%A5%20%F0%9F%90%8E.txt",
+        ),
         (None, {"key": "value"}, 'key="value"'),
         ("no-cache", {"no_store": None}, "no-cache; no-store"),
         (None, {"no_store": None}, "no-store"),

@@ -1567,3 +1567,38 @@ def test_threads_get_their_own_answers(app):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+# -- wrong use that shows at once
+
+
+def test_an_error_handler_of_a_status_is_refused(app):
+    """It would only fail while another error is handled."""
+    with pytest.raises(TypeError, match="http_state takes a status"):
+        app.set_error_handler(404, print)
+    assert app.errors == {}
+
+
+def test_a_route_decorator_without_parentheses_is_refused(app):
+    """The handler would be lost without a word."""
+    with pytest.raises(TypeError, match="a route needs a rule"):
+
+        @app.get
+        def handler(req):
+            return ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "warned"),
+    [("hello", True), ("<name>", True), ("/hello", False), ("*", False)],
+)
+def test_a_rule_without_a_slash_is_warned_of(app, caplog, rule, warned):
+    """No path can match it."""
+    app.set_route(rule, lambda req, *args: "")
+    assert ("starts with a slash" in caplog.text) is warned
+
+
+def test_an_unknown_filter_names_the_known_ones(app):
+    """So that nobody has to look them up."""
+    with pytest.raises(RuntimeError, match=r"':integer'; there are .*:int"):
+        app.set_route("/<id:integer>", lambda req, id: "")
