@@ -1,10 +1,10 @@
 """PoorWSGI: a micro framework for WSGI.
 
-    >>> from poorwsgi import Application
-    >>> app = Application("hello")
-    >>> @app.route("/")
-    ... def hello(req):
-    ...     return "Hello, World!"
+>>> from poorwsgi import Application
+>>> app = Application("hello")
+>>> @app.route("/")
+... def hello(req):
+...     return "Hello, World!"
 """
 
 from __future__ import annotations
