@@ -748,17 +748,6 @@ class Request(SimpleRequest):
         )
 
     @property
-    def _is_parsed(self) -> bool:
-        """Whether form and json are taken from the body by themselves."""
-        if self._environ.get("REQUEST_METHOD") in _BODILESS:
-            return False
-        return (
-            self.content_length > 0
-            or bool(self._environ.get("wsgi.input_terminated"))
-            or self._environ.get("SERVER_PROTOCOL") == "HTTP/0.9"
-        )
-
-    @property
     def form(self) -> Any:
         """Fields of a form; an EmptyForm if the body is none.
 
@@ -766,7 +755,7 @@ class Request(SimpleRequest):
         """
         if self._form is None:
             form = None
-            if self._is_parsed and not self._is_json and self.app.auto_form:
+            if self._environ.get("REQUEST_METHOD") not in _BODILESS:
                 with _answered():
                     form = self._body.form()
             self._form = EmptyForm() if form is None else form
@@ -778,13 +767,6 @@ class Request(SimpleRequest):
             self._form = value
 
     @property
-    def _is_json(self) -> bool:
-        mime_type = self.mime_type
-        return self.app.auto_json and (
-            mime_type in self.app.json_mime_types or mime_type.endswith("+json")
-        )
-
-    @property
     def json(self) -> Any:
         """Value of a JSON body; an EmptyForm if the body is none.
 
@@ -794,7 +776,7 @@ class Request(SimpleRequest):
 
     @lazy
     def _json(self) -> Any:
-        if not (self._is_parsed and self._is_json):
+        if self._environ.get("REQUEST_METHOD") in _BODILESS:
             return EmptyForm()
         with _answered():
             value = self._body.json()
@@ -839,6 +821,28 @@ class Request(SimpleRequest):
         """
         with _answered():
             yield from self._body.parts()
+
+    def json_lines(self) -> Iterator[Any]:
+        """Yield the value of each line of an NDJSON body as it arrives.
+
+        No line may be longer than `max_json_size`.
+
+        :raises HTTPException: 400, 408 or 413 if it can not be read
+
+        .. versionadded:: 3.0
+        """
+        with _answered():
+            yield from self._body.json_lines()
+
+    def json_sequence(self) -> Iterator[Any]:
+        """Yield the values of a JSON text sequence (RFC 7464) as they arrive.
+
+        :raises HTTPException: 400, 408 or 413 if it can not be read
+
+        .. versionadded:: 3.0
+        """
+        with _answered():
+            yield from self._body.json_sequence()
 
     # -- what the walk asks before any hook runs
 

@@ -113,9 +113,9 @@ def read_body(req: Request, reader: str) -> None:
         for part in req.parts():
             part.read(5)
     elif reader == "lines":
-        list(req._body.json_lines())
+        list(req.json_lines())
     elif reader == "sequence":
-        list(req._body.json_sequence())
+        list(req.json_sequence())
     elif reader == "chunks":
         while req.read_chunk():
             pass

@@ -117,3 +117,21 @@ def test_the_source_is_closed_once_whatever_happens(kind):
     next(iter(body))
     body.close()  # the client has gone
     assert source.closes == 1
+
+
+def test_lines_of_json_go_through_an_application():
+    app = Application("streaming lines")
+
+    @app.route("/lines", method=["POST"])
+    def lines(req):
+        return NDJSONResponse({"got": value} for value in req.json_lines())
+
+    @app.route("/sequence", method=["POST"])
+    def sequence(req):
+        return list(req.json_sequence())
+
+    client = TestClient(app)
+    body = b'1\n{"a": 2}\n'
+    assert client.post("/lines", body=body).data == b'{"got": 1}\n{"got": {"a": 2}}\n'
+    assert client.post("/sequence", body=b"\x1e1\n\x1e[2]\n").json == [1, [2]]
+    assert client.post("/sequence", body=b"\x1e{").status_code == 400
