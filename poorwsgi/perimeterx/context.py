@@ -154,10 +154,11 @@ def parse_cookies(line: str) -> dict[str, str]:
     cookies: dict[str, str] = {}
     for pair in line.split(";"):
         name, equals, value = pair.partition("=")
-        name = name.strip()
+        # Not strip(): half of an encoded letter can be a latin-1 blank.
+        name = name.strip(" \t")
         if not equals or not name:
             continue
-        value = value.strip()
+        value = value.strip(" \t")
         if len(value) > 1 and value[0] == value[-1] == '"':
             value = value[1:-1]
         # RFC 6265, 5.4: the most specific one is sent first.
