@@ -1,5 +1,6 @@
 """TestClient and LiveServer, tried on plain WSGI functions."""
 
+import doctest
 import io
 import json
 import logging
@@ -9,6 +10,7 @@ import socket
 import sys
 import time
 from email.utils import formatdate
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -567,3 +569,9 @@ def test_live_server_that_will_not_end_is_killed_with_its_children():
 def test_free_port_can_be_bound():
     """Two calls give ports above the reserved ones."""
     assert free_port() > 1023
+
+
+def test_the_page_about_testing_is_true():
+    """Its examples run as they stand there."""
+    page = Path(__file__).parent.parent.parent / "doc" / "testing.rst"
+    assert doctest.testfile(str(page), module_relative=False).failed == 0
