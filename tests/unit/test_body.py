@@ -873,6 +873,14 @@ def test_another_decoder_can_be_set():
         make(b"[" * 201, JSON, json_loads=decode).json()
 
 
+def test_orjson_is_a_decoder():
+    orjson = pytest.importorskip("orjson", reason="the extra `fast`")
+    assert make(b'{"a": [1]}', JSON, json_loads=orjson.loads).json() == {"a": [1]}
+    for raw in (b"[NaN]", b"[1", b'"\xff"', b"[" * 201 + b"]" * 201):
+        with pytest.raises(BodyError, match="JSON"):
+            make(raw, JSON, json_loads=orjson.loads).json()
+
+
 def test_a_broken_json_can_still_be_read():
     body = make(b"[1", JSON)
     with pytest.raises(BodyError):
