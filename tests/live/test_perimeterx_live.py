@@ -214,6 +214,26 @@ def test_processes_share_nothing(site, more):
         assert len(fake.telemetry) == 2
 
 
+def test_gunicorn_that_forks_after_loading(site, tmp_path):
+    """It forks through Python, with the sender of the parent alive."""
+    gunicorn = UWSGI.with_name("gunicorn")
+    if not gunicorn.exists():
+        message = "gunicorn is not installed"
+        pytest.fail(message) if REQUIRED else pytest.skip(message)
+    command = [str(gunicorn), "--bind", "{address}", "--preload", "--workers", "2"]
+    command += ["--threads", "8", "--chdir", str(tmp_path), "site_of_px:application"]
+    (tmp_path / "site.py").rename(tmp_path / "site_of_px.py")
+    with FakePerimeterX() as fake:
+        env = {"PX_APP_ID": APP_ID, "PX_COOKIE_KEY": KEY, "PX_AUTH_TOKEN": TOKEN}
+        env |= {"SERVICE": fake.url, "RUNS": str(tmp_path / "runs"), "TIMEOUT": "20000"}
+        with LiveServer(command, env=env, cwd=ROOT) as server:
+            answers = visit_all(server)
+        check_answers(answers, site.runs())
+        assert check_log(server.log) == []
+        assert len(fake.activities) == REQUESTS
+        assert len(fake.telemetry) == 1
+
+
 @pytest.mark.parametrize("name", ["poorwsgi", "flask", "django"])
 def test_an_example_under_uwsgi(name):
     if name != "poorwsgi":
