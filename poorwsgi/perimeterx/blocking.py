@@ -40,7 +40,7 @@ p { margin: 0 0 1rem; }
   background: #fef3c7; color: #1f2937; }
 .reference { margin: 0; font-size: .9375rem; }
 code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
-[hidden] { display: none; }
+[hidden], #px-captcha:not(:empty) ~ #px-failed { display: none; }
 @media (prefers-color-scheme: dark) {
   body { background: #111827; color: #e5e7eb; }
   main { background: #1f2937; }
@@ -62,11 +62,17 @@ window._pxFirstPartyEnabled = $firstPartyEnabled;
     script.src = source;
     script.async = true;
     script.onerror = failed;
+    script.onload = function () { setTimeout(lookAgain, 5000); };
     document.head.appendChild(script);
   }
   function giveUp() {
     var note = document.getElementById("px-failed");
     if (note) { note.hidden = false; }
+  }
+  // A first-party address whose upstream fails is an empty script, no error.
+  function lookAgain() {
+    var box = document.getElementById("px-captcha");
+    if (box && !box.firstChild) { giveUp(); }
   }
   document.addEventListener("DOMContentLoaded", function () {
     load($blockScript, function () { load($altBlockScript, giveUp); });

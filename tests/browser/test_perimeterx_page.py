@@ -252,21 +252,21 @@ def test_failing_scripts_leave_a_readable_page(browser, serve, size, scheme):
     assert hosts == ["captcha.px-cdn.net", "captcha.px-cloud.net"]
 
 
-def test_the_substitute_is_loaded_when_the_first_one_fails(browser, serve, fake):
-    """Only then, and from the address that was given second."""
-    url = serve(captcha_url="http://127.0.0.1:1", js_ref="data:text/javascript,0")
-    fake.upstream_status = 404
+def test_a_challenge_that_draws_nothing_is_noticed(browser, serve):
+    """An upstream that fails is an empty script, which is no error."""
+    url = serve(captcha_url="http://127.0.0.1:1")
     browser.get(url)
-    # The default answer of a first-party address is an empty script: no error.
-    wait(
-        browser,
-        lambda: browser.execute_script("return document.readyState") == "complete",
-    )
     assert not shown(browser, "#px-failed")
+    wait(browser, lambda: shown(browser, "#px-failed"))
     sources = browser.execute_script(
         "return [...document.scripts].map(one => one.src).filter(one => one)"
     )
-    assert not any("px-cloud" in source for source in sources)
+    assert all(source.startswith(url) for source in sources)
+    # A challenge that comes late after all takes the note away.
+    browser.execute_script(
+        "document.getElementById('px-captcha').append(document.createElement('hr'))"
+    )
+    assert not shown(browser, "#px-failed")
 
 
 @pytest.mark.parametrize("size", SIZES)
