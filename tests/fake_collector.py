@@ -132,6 +132,7 @@ class Server(ThreadingHTTPServer):
 def make_handler(collector: FakeCollector) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def log_message(self, *args: object) -> None:
             pass

@@ -232,11 +232,12 @@ class _Recorded:
 
     async def _conclude(self) -> None:
         recorder = self._middleware.recorder
-        arguments: tuple[Any, ...] = ()
-        if recorder.asks and not self.exchange.concluded:
+        if not recorder.asks:
+            recorder.record(self.exchange)
+        elif not self.exchange.concluded:
             answer = Answer(self.exchange.status, self.exchange.response_headers)
-            arguments = (self.request(), answer)
-        await run_async(recorder.conclude(self.exchange, arguments))
+            steps = recorder.conclude(self.exchange, (self.request(), answer))
+            await run_async(steps)
 
     def request(self) -> Any:
         """Return what callbacks get; its body is the copy that was kept."""

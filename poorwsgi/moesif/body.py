@@ -80,7 +80,7 @@ class RawBody(NamedTuple):
         """Return the value for the event and its transfer encoding."""
         if not self.data:
             return NOTHING
-        if "gzip" in self.content_encoding.lower():
+        if self.content_encoding and "gzip" in self.content_encoding.lower():
             return encode_gzip(self.data, self.rules)
         if self.rules.forms and is_form(self.content_type):
             fields = form_fields(self.data, self.content_type)
@@ -92,7 +92,8 @@ class RawBody(NamedTuple):
 def encode_plain(data: bytes, rules: BodyRules) -> Encoded:
     if rules.any_json or data[:1] in (b"{", b"["):
         try:
-            return without_keys(parse_json(data), rules.masks), "json"
+            value = parse_json(data)
+            return without_keys(value, rules.masks) if rules.masks else value, "json"
         except (ValueError, RecursionError):
             pass
     return encode_base64(data, rules), "base64"

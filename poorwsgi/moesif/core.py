@@ -161,7 +161,12 @@ class Recorder:
             settings.body_size_limit, settings.response_body_masks
         )
         #: Whether conclude() has anything to ask; else it needs no arguments.
-        self.asks = bool(settings.incoming or native_user or native_session)
+        self.asks = bool(
+            settings.incoming
+            or settings.mask_event_model
+            or native_user
+            or native_session
+        )
 
     def begin(self, see: Callable[[], Seen], given_transaction: str | None) -> Exchange:
         """Start an exchange; see is called at most once, when details are needed."""
@@ -199,33 +204,38 @@ class Recorder:
         identify_arguments: tuple[Any, ...] | None = None,
     ) -> Steps[None]:
         """Make the event and queue it. The second time nothing happens."""
-        if exchange.concluded:
+        if not self.asks:
+            self.record(exchange)
+        elif self._begins_to_conclude(exchange):
+            try:
+                asked = self._asked(exchange, arguments, identify_arguments)
+                event = yield from asked
+                if event is not None:
+                    yield from self.submit(event, body_bytes(exchange))
+            except Exception:
+                # The request boundary: whatever is odd here, it was served.
+                log.exception("moesif: an exchange could not be recorded")
+
+    def record(self, exchange: Exchange) -> None:
+        """Do what conclude() does where nobody has to be asked."""
+        if not self._begins_to_conclude(exchange):
             return
+        try:
+            event = self._event(exchange)
+            event.user_id = self._header_user(exchange)
+            if self._is_sampled(event):
+                self._put(event, body_bytes(exchange), event.transaction_id)
+        except Exception:
+            log.exception("moesif: an exchange could not be recorded")
+
+    def _begins_to_conclude(self, exchange: Exchange) -> bool:
+        if exchange.concluded:
+            return False
         exchange.concluded = True
         if self._queue.is_full():
             self._queue.put(None, 0)  # counts it
-            return
-        try:
-            yield from self._conclude(exchange, arguments, identify_arguments)
-        except Exception:
-            # The request boundary: whatever is odd about this one, it was served.
-            log.exception("moesif: an exchange could not be recorded")
-
-    def _conclude(
-        self,
-        exchange: Exchange,
-        arguments: tuple[Any, ...],
-        identify_arguments: tuple[Any, ...] | None,
-    ) -> Steps[None]:
-        event: EventModel | None
-        if self.asks:
-            event = yield from self._asked(exchange, arguments, identify_arguments)
-            if event is None:
-                return
-        else:
-            event = self._event(exchange)
-            event.user_id = self._header_user(exchange)
-        yield from self.submit(event, body_bytes(exchange))
+            return False
+        return True
 
     def _asked(
         self,
@@ -348,18 +358,22 @@ class Recorder:
 
     def submit(self, event: EventModel, size: int) -> Steps[None]:
         """Mask, sample and queue an event."""
-        item: EventModel | bytes = event
-        if self.settings.mask_event_model is not None:
+        masks = self.settings.mask_event_model is not None
+        if masks:
             event = yield from self._mask(event)
         if not self._is_sampled(event):
             return
-        if self.settings.mask_event_model is not None:
+        if masks:
             # What a mask has touched may share parts with the application.
-            item = encode_event(event)
-            size = len(item)
+            data = encode_event(event)
+            self._put(data, len(data), event.transaction_id)
+        else:
+            self._put(event, size, event.transaction_id)
+
+    def _put(self, item: EventModel | bytes, size: int, name: str | None) -> None:
         self._queue.put(item, size + EVENT_BYTES)
         if self.settings.debug:
-            log.debug("moesif: event %s is queued", event.transaction_id)
+            log.debug("moesif: event %s is queued", name)
 
     def _mask(self, event: EventModel) -> Steps[EventModel]:
         event.settle()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from poorwsgi.moesif.client import Answer, APIException
-from poorwsgi.moesif.model import EventModel, encode_event
+from poorwsgi.moesif.model import EventModel, encode_event, encode_events
 
 log = logging.getLogger("poorwsgi.moesif")
 
@@ -214,9 +214,9 @@ class Sender:
     def _deliver(self, batch: list[Waiting]) -> None:
         sent = 0
         try:
-            for events in split([encode(waiting.item) for waiting in batch]):
-                if self._post(b"[" + b",".join(events) + b"]"):
-                    sent += len(events)
+            for data, count in write([waiting.item for waiting in batch]):
+                if self._post(data):
+                    sent += count
         except Exception:
             # Nobody is above a thread; it must live on for the next batch.
             log.exception("moesif: a batch could not be sent")
@@ -368,6 +368,17 @@ class Sender:
             self._next_log[cause] = now + LOG_INTERVAL
             level = logging.ERROR if cause == "refused" else logging.WARNING
             log.log(level, text, *arguments)
+
+
+def write(items: list[EventModel | bytes]) -> list[tuple[bytes, int]]:
+    """Return JSON arrays, none too long, and how many events each one has."""
+    events = [item for item in items if isinstance(item, EventModel)]
+    if len(events) == len(items):
+        data = encode_events(events)
+        if data is not None and len(data) <= MAX_BATCH_BYTES:
+            return [(data, len(events))]
+    batches = split([encode(item) for item in items])
+    return [(b"[" + b",".join(batch) + b"]", len(batch)) for batch in batches]
 
 
 def encode(item: EventModel | bytes) -> bytes:

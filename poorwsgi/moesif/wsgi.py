@@ -107,7 +107,7 @@ class MoesifMiddleware(Service):
         """Queue the event of an exchange that is over."""
         recorder = self.recorder
         if not recorder.asks:
-            run(recorder.conclude(exchange))
+            recorder.record(exchange)
             return
         headers = fold(exchange.response_headers, str)
         pair = (self._app, environ)
