@@ -19,7 +19,8 @@ EXPENSIVE = {
 #: Modules of ours that a request for a static route needs.
 FOR_AN_APPLICATION = {
     *("poorwsgi", "poorwsgi.state", "poorwsgi.headers", "poorwsgi.config"),
-    *("poorwsgi.routing", "poorwsgi.response", "poorwsgi.request", "poorwsgi.wsgi"),
+    *("poorwsgi.routing", "poorwsgi.response", "poorwsgi.request"),
+    *("poorwsgi.registry", "poorwsgi.wsgi"),
     # What forms are made of: Request names their classes.
     *("poorwsgi.body", "poorwsgi.fieldstorage", "poorwsgi.multipart"),
     *("poorwsgi.urlencoded", "poorwsgi.signature"),

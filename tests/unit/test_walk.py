@@ -23,6 +23,7 @@ LAYERS = [
     ["routing", "response", "fieldstorage", "session"],
     ["body", "results"],
     ["request", "static"],
+    ["registry"],
     ["wsgi"],
 ]
 CORE = [name for layer in LAYERS for name in layer]
