@@ -95,6 +95,8 @@ log = logging.getLogger("poorwsgi")
 # print warnings of ours to stderr.
 log.addHandler(logging.NullHandler())
 
+#: How servers say that there was no Host header.
+NO_HOST = {None: None, "": None}
 #: Good Host headers that an application remembers, at most.
 MAX_HOSTS = 1000
 
@@ -130,7 +132,7 @@ class Application(Registry):
         self._answers = {**ANSWERS, NotFound: self._not_found_answer}
         self._own_dumps = self.json_dumps
         #: Good Host headers, parsed; a bounded number of them.
-        self.hosts: dict[str | None, tuple[str, int | None] | None] = {None: None}
+        self.hosts: dict[str | None, tuple[str, int | None] | None] = {**NO_HOST}
 
     def __repr__(self) -> str:
         return f"{self._name} - callable Application class instance"
@@ -151,7 +153,7 @@ class Application(Registry):
 
     def _option_changed(self, name: str) -> None:
         if name == "allowed_hosts":
-            self.hosts = {None: None}
+            self.hosts = {**NO_HOST}
         elif name == "request_class":
             self._static = self._static_lookup()
         elif name in ("debug", "access_log"):

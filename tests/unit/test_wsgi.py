@@ -1602,3 +1602,14 @@ def test_an_unknown_filter_names_the_known_ones(app):
     """So that nobody has to look them up."""
     with pytest.raises(RuntimeError, match=r"':integer'; there are .*:int"):
         app.set_route("/<id:integer>", lambda req, id: "")
+
+
+@pytest.mark.parametrize("environ", [{"HTTP_HOST": ""}, {"HTTP_HOST": None}, {}])
+def test_an_empty_host_is_none(app, environ):
+    """HTTP/1.0 has no Host; some servers hand over an empty one then."""
+    app.set_route("/", lambda req: req.hostname)
+    answers = []
+    base = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "SERVER_NAME": "here"}
+    body = app({**base, **environ}, lambda *answer: answers.append(answer))
+    assert answers[0][0] == "200 OK"
+    assert b"".join(body) == b"here"
