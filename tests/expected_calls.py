@@ -168,6 +168,17 @@ EXPECTED = {
         (400, "This is a WebSocket"),
         (403, "Forbidden"),
     ],
+    "openapi3.py": [
+        (200, "Hello, World!"),
+        (200, '{"arg": 42}'),
+        (400, "Content-Type: application/json", '{"error": "Path parameter error'),
+        (201, '"priority": "high"'),
+        (400, '{"error": "Request body validation error', "non-empty"),
+        (200, '{"secret": "42"}'),
+        (401, "WWW-Authenticate: ApiKey", '{"error": "The header API-Key is missing"}'),
+        (405, "Allow: GET, HEAD"),
+        (404, '{"error": "There is no /unknown"}'),
+    ],
     "showcase.py": [
         (200, '"value": "42", "type": "int"', "X-Request-Id: ", "Server-Timing: "),
         (201, "Location: /api/notes/1", '"text": "Buy milk", "done": false'),
