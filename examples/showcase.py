@@ -45,7 +45,7 @@ from poorwsgi.response import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = Path(__file__).with_name("showcase_files")
+PAGE = Path(__file__).resolve().with_name("showcase_files")
 TEXT = "text/plain; charset=utf-8"
 # The frames that show error pages have their style inside.
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"

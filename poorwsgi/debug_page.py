@@ -166,7 +166,8 @@ def _tool_answer(req: Any, app: Any) -> Response:
     if reason:
         return _json({"error": reason}, HTTP_FORBIDDEN)
     wanted = req.json
-    tool = TOOLS.get(wanted.get("do")) if isinstance(wanted, dict) else None
+    name = wanted.get("do") if isinstance(wanted, dict) else None
+    tool = TOOLS.get(name) if isinstance(name, str) else None
     if tool is None:
         return _json({"error": f"do is one of {', '.join(TOOLS)}"}, HTTP_BAD_REQUEST)
     try:
@@ -206,7 +207,7 @@ def set_level(req: Any, app: Any, wanted: dict[str, Any]) -> dict[str, Any]:
     return {"loggers": [asdict(one) for one in loggers()]}
 
 
-TOOLS: dict[Any, Callable[[Any, Any, dict[str, Any]], dict[str, Any]]] = {
+TOOLS: dict[str, Callable[[Any, Any, dict[str, Any]], dict[str, Any]]] = {
     "run": run_request,
     "profile": profile_request,
     "level": set_level,

@@ -26,7 +26,7 @@ import platform
 import re
 import sys
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -83,11 +83,11 @@ _SECRET_VALUES = (
     (re.compile(r"(://[^/@:\s]*:)[^/@\s]+(?=@)"), rf"\1{MASK}"),
     (
         re.compile(
-            r"([?&;\s,]|^)([\w.-]*(?:secret|passw|pwd|token|api_?key|auth|session|sid"
-            r"|signature)[\w.-]{0,40}=)[^&;\s,]+",
+            r"(?<![\w.-])([\w.-]*(?:secret|passw|pwd|token|api_?key|auth|session|sid"
+            r"|signature)[\w.-]{0,40}=)[^&;\s,'\")]+",
             re.I,
         ),
-        rf"\1\2{MASK}",
+        rf"\1{MASK}",
     ),
     (re.compile(r"\b(Basic|Bearer|Digest) +[^\s,]+.*", re.I), rf"\1 {MASK}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), MASK),  # a JSON web token
@@ -283,9 +283,11 @@ def as_data(info: Any) -> Any:
     """Return dataclasses, and what holds them, as values for JSON."""
     if isinstance(info, (list, tuple)):
         return [as_data(one) for one in info]
-    data = asdict(info)
-    if isinstance(info, RouteInfo):
-        data["handler"]["title"] = info.handler.title
+    if not is_dataclass(info):
+        return info
+    data = {one.name: as_data(getattr(info, one.name)) for one in fields(info)}
+    if isinstance(info, Handler):
+        data["title"] = info.title
     return data
 
 
@@ -622,7 +624,7 @@ class LoggerInfo:
     name: str
     level: str
     effective: str
-    handlers: tuple[str, ...] = field(default=())
+    handlers: tuple[str, ...] = ()
 
 
 def loggers() -> list[LoggerInfo]:

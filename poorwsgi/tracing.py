@@ -16,6 +16,7 @@ import logging
 import mmap
 import os
 import re
+import warnings
 from threading import Lock
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
@@ -316,6 +317,8 @@ def observe(app: Any) -> None:
     if app.debug:
         known = watch.sinks.get("recorder") if watch is not None else None
         sinks["recorder"] = known or Recorder()
+        if known is None:
+            _warn_if_public(app)
     if app.access_log:
         sinks["access"] = write_access
     if sinks:
@@ -325,6 +328,16 @@ def observe(app: Any) -> None:
         _join_records()
     elif watch is not None:
         _remove(app, watch)
+
+
+def _warn_if_public(app: Any) -> None:
+    """Warn of debug where others can see it, at the line that switches it on."""
+    # Debugging loads it anyway, with the first look at the page.
+    from poorwsgi.checks import public_debug
+
+    for finding in public_debug(app):
+        log.warning("%s", finding.message)
+        warnings.warn(finding.message, RuntimeWarning, stacklevel=6)
 
 
 def _put(app: Any, watch: Watch) -> None:
