@@ -265,6 +265,7 @@ def served(rounds: int, count: int) -> None:
     from poorwsgi.testing import LiveServer
 
     rates: dict[str, list[float]] = {"none": [], "good": [], "dead": []}
+    costs: dict[str, list[float]] = {"none": [], "good": [], "dead": []}
     command = [str(Path(sys.executable).with_name("uwsgi"))]
     command += ["--http-socket", "{address}", "--master", "--need-app", "--processes"]
     command += ["4", "--threads", "4", "--die-on-term", "--disable-logging"]
@@ -277,15 +278,30 @@ def served(rounds: int, count: int) -> None:
             for which, url in urls.items():
                 with LiveServer(command, cwd=folder, env={"COLLECTOR": url}) as server:
                     load(server, count // 4)
-                    began = time.perf_counter()
+                    began, before = time.perf_counter(), processor_time(server.pid)
                     load(server, count)
                     rates[which].append(count / (time.perf_counter() - began))
+                    used = processor_time(server.pid) - before
+                    costs[which].append(used / count * 1e6)
     print(f"requests per second under uWSGI 4 x 4, medians of {rounds} runs of {count}")
     for which, values in rates.items():
         ratio = statistics.median(values) / statistics.median(rates["none"])
-        print(f"  {which:5} {statistics.median(values):8.0f}  {ratio:.3f}")
+        cost = statistics.median(costs[which])
+        rate = statistics.median(values)
+        print(
+            f"  {which:5} {rate:8.0f}  {ratio:.3f}   {cost:6.1f} us of processor time"
+        )
     ratio = statistics.median(rates["dead"]) / statistics.median(rates["good"])
     print(f"  dead / good: {ratio:.3f}")
+
+
+def processor_time(master: int) -> float:
+    """Return the processor time that the workers of a server have used so far."""
+    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in children]
+    ticks = [stat.rpartition(")")[2].split()[11:13] for stat in stats]
+    used = sum(int(user) + int(system) for user, system in ticks)
+    return used / os.sysconf("SC_CLK_TCK")
 
 
 def load(server: Any, count: int) -> None:
