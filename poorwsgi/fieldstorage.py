@@ -832,13 +832,18 @@ class FieldCollector:
 
     def store(self, events: Iterable[Event]) -> None:
         """Take the next events of the decoder."""
+        chunks, fields = self._chunks, self._open
         for event in events:
             if event.__class__ is bytes:
-                self._write(event)
-            elif event is END:
-                self._end()
-            else:
+                if fields[-1]._file is None:
+                    chunks.append(event)
+                    self._count_memory(fields[-1], len(event))
+                else:
+                    write_all(fields[-1]._file, event)
+            elif event is not END:
                 self._begin(event)  # type: ignore[arg-type]
+            else:
+                self._end()
 
     def close(self) -> None:
         """Close what was opened, for a body that is refused."""
@@ -863,8 +868,7 @@ class FieldCollector:
         field.type_options = part.type_options
         field.disposition = part.disposition
         field.disposition_options = part.disposition_options
-        around = self._open[-1].list if self._open else self.fields
-        around.append(field)
+        (self._open[-1].list if self._open else self.fields).append(field)
         self._open.append(field)
         if part.filename is not None:
             field.filename = part.filename
@@ -873,20 +877,16 @@ class FieldCollector:
         elif part.is_multipart:
             field.list = []
 
-    def _write(self, data: bytes) -> None:
-        field = self._open[-1]
-        if field._file is not None:
-            write_all(field._file, data)
+    def _count_memory(self, field: FieldStorage, size: int) -> None:
+        """Count bytes kept in memory; files move on when they are too many."""
+        if field.filename:
+            self._file_memory += size
+            if self._file_memory > BLOCK_SIZE:
+                self._spool(field)
             return
-        self._chunks.append(data)
-        if not field.filename:
-            self._memory += len(data)
-            if self._max_memory is not None and self._memory > self._max_memory:
-                raise _form_too_large(self._max_memory)
-            return
-        self._file_memory += len(data)
-        if self._file_memory > BLOCK_SIZE:
-            self._spool(field)
+        self._memory += size
+        if self._max_memory is not None and self._memory > self._max_memory:
+            raise _form_too_large(self._max_memory)
 
     def _spool(self, field: FieldStorage) -> None:
         """Move the content of a file to a temporary file."""
@@ -901,16 +901,14 @@ class FieldCollector:
         if field._file is not None:
             field._file.seek(0)
             return
-        if field.list is not None:
-            return
         chunks = self._chunks
         content = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         if field.filename:
-            field.file = BytesIO(content)
-            return
-        if field.name == "_charset_":
-            # RFC 7578, 4.6: the charset of the texts behind it.
-            self._encoding = text_codec(content.decode("ascii", "replace").strip())
-        field._value = content.decode(self._encoding, self._errors)
-        field._is_text = True
+            field._file = BytesIO(content)
+        elif field.list is None:
+            if field.name == "_charset_":
+                # RFC 7578, 4.6: the charset of the texts behind it.
+                self._encoding = text_codec(content.decode("ascii", "replace").strip())
+            field._value = content.decode(self._encoding, self._errors)
+            field._is_text = True

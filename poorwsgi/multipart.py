@@ -299,7 +299,10 @@ class MultipartDecoder:
             if self._state == _DATA:
                 position = self._read_data(buf, position, events)
             elif self._state == _HEADERS:
-                position = self._read_headers(buf, position, events)
+                if delimiters and not self._scanned:
+                    position = self._read_whole_parts(buf, position, events)
+                if self._state == _HEADERS:
+                    position = self._read_headers(buf, position, events)
             elif self._state == _PREAMBLE:
                 position = self._read_preamble(buf, position)
             else:
@@ -327,6 +330,39 @@ class MultipartDecoder:
             return self._hold(buf, self._cut)
         self._state = self._next
         return self._after
+
+    def _read_whole_parts(self, buf: bytes, start: int, events: list[Event]) -> int:
+        """Take up ordinary parts that are in the buffer from end to end.
+
+        PERF: it does what the other states do, for parts without anything
+        special; whatever it leaves is for them.
+        """
+        delimiters = self._found
+        size = len(self._delimiter)
+        limit = self._max_header_size
+        while delimiters and not buf.startswith(b"\r\n", start):
+            found = delimiters[-1]
+            end = buf.find(b"\r\n\r\n", start, found)
+            following = buf[found + size : found + size + 2]
+            if end < 0 or (following != b"\r\n" and following != b"--"):
+                break
+            if limit is not None and end - start > limit:
+                break
+            part = Part(buf[start:end].decode(self.encoding, self._errors))
+            if part.is_multipart or self._count[0] == self._max_parts:
+                break
+            self._count[0] += 1
+            delimiters.pop()
+            events.append(part)
+            if found > end + 4:
+                events.append(buf[end + 4 : found])
+            events.append(END)
+            start = found + size + 2
+            if following == b"--":
+                self._state = _EPILOGUE
+                self.done = True
+                break
+        return start
 
     def _read_headers(self, buf: bytes, start: int, events: list[Event]) -> int:
         end = buf.find(b"\r\n\r\n", start + self._scanned)
