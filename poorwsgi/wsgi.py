@@ -209,17 +209,16 @@ class Application(Registry):
             value = self.handler_from_table(req)
             answer = self._answers.get(type(value))
             if answer is None or self._after or env["REQUEST_METHOD"] == "HEAD":
-                answer = None
                 response = self.to_response(value)
             else:
+                response = None
                 status, headers, body = answer(value, req)
         except Exception as err:
-            answer = None
-            response = self.response_for_error(req or SimpleRequest(env, self), err)
-        if answer is not None:
+            req = req or SimpleRequest(env, self)
+            response = self.response_for_error(req, err)
+        if response is None:
             start_response(status, headers)
             return (body,)
-        req = req or SimpleRequest(env, self)
         if self._after:
             response = self.apply_after(req, response)
         return self.send(req, response, start_response)
