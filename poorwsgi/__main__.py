@@ -1,14 +1,14 @@
-"""The command line: ``python -m poorwsgi COMMAND``.
+"""The command line: ``python -m poorwsgi COMMAND``, or ``poorwsgi COMMAND``.
 
-Each sub-command is a function that adds its parser, listed in COMMANDS; what
-it runs is set as ``call`` and gets the parsed arguments. Exit status: 0 done,
-1 failed or found problems, 2 wrong usage.
+Here are the parser and ``run``; what looks at an application stands in `commands`.
+Each sub-command is a function that adds its parser, listed in COMMANDS; what it
+runs is set as ``call`` and gets the parsed arguments. Exit status: 0 done, 1
+failed or found problems, 2 wrong usage.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import os
 import shlex
@@ -16,150 +16,32 @@ import shutil
 import socket
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
-from socketserver import TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING, Any, NamedTuple
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from typing import TYPE_CHECKING, Any
 
+from poorwsgi import commands, reloader
+from poorwsgi.checks import is_public
+from poorwsgi.devserver import DevelopmentServer, listen
 from poorwsgi.state import __version__
+from poorwsgi.target import (
+    DEFAULT_NAMES,
+    LoadError,
+    Target,
+    UsageError,
+    add_application,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import ModuleType
     from wsgiref.types import WSGIApplication
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from poorwsgi.target import Subparsers
 
-#: Where an application is looked for in a module that is named alone.
-DEFAULT_NAMES = ("application", "app")
-
-
-class UsageError(Exception):
-    """The command line asks for something that isn't there (status 2)."""
-
-
-class LoadError(Exception):
-    """The program of the user failed while it was imported (status 1)."""
-
-
-class Target(NamedTuple):
-    """An application as named on the command line.
-
-    Either ``module:attribute`` or ``path/to/file.py:attribute``; the attribute
-    may be left out, and may be the call of a factory, ``create_app()``.
-    """
-
-    folder: Path
-    module: str
-    file: Path | None
-    attribute: str
-    is_factory: bool
-
-    @classmethod
-    def parse(cls, text: str) -> Target:
-        """Read the argument; nothing is imported.
-
-        :raises UsageError: the file doesn't exist, or it is no such argument.
-        """
-        name, _, attribute = text.partition(":")
-        is_factory = attribute.endswith("()")
-        attribute = attribute.removesuffix("()")
-        if attribute and not attribute.replace(".", "_").isidentifier():
-            raise UsageError(f"{text!r}: {attribute!r} is no name of an attribute")
-        if not name.endswith(".py"):
-            if not name.replace(".", "_").isidentifier():
-                raise UsageError(f"{text!r} is neither module:attribute nor file.py")
-            return cls(Path.cwd(), name, None, attribute, is_factory)
-        file = Path(name).resolve()
-        if not file.is_file():
-            raise UsageError(f"no such file: {name}")
-        return cls(file.parent, file.stem, file, attribute, is_factory)
-
-    def load(self) -> WSGIApplication:
-        """Import the module and return the application.
-
-        :raises LoadError: the import or the factory failed.
-        :raises UsageError: the module has no such application.
-        """
-        # As `python file.py` and `python -m module` do.
-        sys.path.insert(0, str(self.folder))
-        try:
-            module = self._import()
-            value = _find_attribute(module, self.attribute)
-            application = value() if self.is_factory else value
-        except UsageError:
-            raise
-        except Exception as error:
-            raise LoadError(_describe(error)) from error
-        if not callable(application):
-            raise UsageError(
-                f"{self} is a {type(application).__name__}, no application"
-            )
-        return application  # type: ignore[no-any-return]
-
-    def __str__(self) -> str:
-        call = "()" if self.is_factory else ""
-        return f"{self.module}:{self.attribute or DEFAULT_NAMES[0]}{call}"
-
-    def _import(self) -> ModuleType:
-        if self.file is None:
-            return importlib.import_module(self.module)
-        # A file called like a module that is loaded already gets another name.
-        name = self.module if self.module not in sys.modules else f"{self.module}_file"
-        spec = importlib.util.spec_from_file_location(name, self.file)
-        if spec is None or spec.loader is None:
-            raise UsageError(f"{self.file} can't be imported")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        return module
-
-
-def _find_attribute(module: ModuleType, attribute: str) -> Any:
-    """Return the named attribute of a module, or the first default one."""
-    names = (attribute,) if attribute else DEFAULT_NAMES
-    for name in names:
-        value: Any = module
-        for step in name.split("."):
-            value = getattr(value, step, None)
-        if value is not None:
-            return value
-    wanted = " nor ".join(map(repr, names))
-    raise UsageError(f"{module.__name__} has no {wanted}; name it: MODULE:ATTRIBUTE")
-
-
-def _describe(error: BaseException) -> str:
-    """Say what happened and where, in one line."""
-    where = ""
-    if isinstance(error, SyntaxError):
-        where = f" ({error.filename}:{error.lineno})"
-        return f"SyntaxError: {error.msg}{where}"
-    frames = traceback.extract_tb(error.__traceback__)
-    if frames:
-        where = f" ({frames[-1].filename}:{frames[-1].lineno})"
-    return f"{type(error).__name__}: {error}{where}"
+__all__ = ["LoadError", "Target", "UsageError", "main", "serve"]
 
 
 # -- run ----------------------------------------------------------------------
-
-
-class DevelopmentServer(ThreadingMixIn, WSGIServer):
-    """wsgiref with a thread for each connection."""
-
-    daemon_threads = True
-
-    def __init__(
-        self, address: tuple[str, int], handler: type[WSGIRequestHandler]
-    ) -> None:
-        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
-        self.address_family = family
-        super().__init__(address, handler)
-
-    def server_bind(self) -> None:
-        """Bind without asking a name server who we are."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-        self.setup_environ()
 
 
 def _url(host: str, port: int) -> str:
@@ -167,20 +49,38 @@ def _url(host: str, port: int) -> str:
 
 
 def serve(application: WSGIApplication, host: str, port: int) -> None:
-    """Serve until Ctrl-C with the development server."""
-    with DevelopmentServer((host, port), WSGIRequestHandler) as server:
-        server.set_app(application)
-        url = _url(host, server.server_port)
-        debug = f", debug page: {url}/debug-info" if _is_debug(application) else ""
-        print(f"{url}/ is open{debug} (Ctrl-C stops)", flush=True)
-        print(
-            "This server is for development. For real use: --server, doc/servers.rst",
-            file=sys.stderr,
-        )
+    """Serve until Ctrl-C with the development server.
+
+    :raises OSError: the address can not be had
+    """
+    _serve_on(listen(host, port), application)
+
+
+def _serve_on(listener: socket.socket, application: WSGIApplication) -> None:
+    with DevelopmentServer(listener, application) as server:
+        _announce(application, *listener.getsockname()[:2])
         try:
-            server.serve_forever()
+            server.serve_forever(0.1)
         except KeyboardInterrupt:
             print(file=sys.stderr)
+
+
+def _announce(application: WSGIApplication, host: str, port: int) -> None:
+    """Say where the server listens, and what is dangerous about it."""
+    url = _url(host, port)
+    debug = f", debug page: {url}/debug-info" if _is_debug(application) else ""
+    print(f"{url}/ is open{debug} (Ctrl-C stops)", flush=True)
+    print(
+        "This server is for development. For real use: --server, doc/servers.rst",
+        file=sys.stderr,
+    )
+    if debug and is_public(f"[{host}]" if ":" in host else host):
+        print(
+            f"WARNING: debug is on and the server listens at {host}, so anybody sees "
+            "tracebacks and /debug-info; set debug to False, or use --host 127.0.0.1",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _is_debug(application: Any) -> bool:
@@ -245,12 +145,46 @@ def run(args: argparse.Namespace) -> int:
     target = Target.parse(args.application)
     if args.server != "wsgiref":
         _become_server(args.server, target, args.host, args.port)
-    application = target.load()
+    number = reloader.is_inner()
+    if number is not None:
+        return _run_inner(args, target, socket.socket(fileno=number))
     try:
-        serve(application, args.host, args.port)
+        listener = listen(args.host, args.port)
     except OSError as error:
         raise LoadError(f"{_url(args.host, args.port)}: {error.strerror}") from error
+    if args.reload:
+        words = [sys.executable, "-m", "poorwsgi", *args.words]
+        return reloader.run_outer(listener, words)
+    with listener:
+        _serve_on(listener, target.load())
     return 0
+
+
+def _run_inner(
+    args: argparse.Namespace, target: Target, listener: socket.socket
+) -> int:
+    """Serve, and end when a file has changed; a program that fails is waited for."""
+    files = [str(target.file)] if target.file else []
+    globs, excludes = args.reload_include, args.reload_exclude
+    try:
+        application = target.load()
+    except LoadError as error:
+        print(f"poorwsgi: {error}; waiting for a change", file=sys.stderr, flush=True)
+        files += files_of(error.__cause__)
+        watcher = reloader.Watcher(globs, excludes, files)
+        reloader.watch(watcher).join()
+    reloader.watch(reloader.Watcher(globs, excludes, files))
+    _serve_on(listener, application)
+    return 0
+
+
+def files_of(error: BaseException | None) -> list[str]:
+    """Return the files that an error has come through."""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    files = [frame.filename for frame in frames]
+    if isinstance(error, SyntaxError) and error.filename:
+        files.append(error.filename)
+    return [file for file in files if os.path.isfile(file)]
 
 
 def add_run(commands: Subparsers) -> None:
@@ -268,7 +202,25 @@ def add_run(commands: Subparsers) -> None:
         "--server",
         choices=["wsgiref", *sorted(SERVERS)],
         default="wsgiref",
-        help="default: %(default)s, the development server",
+        help="default: %(default)s, the development server; others are executed, "
+        "and their command line is printed",
+    )
+    parser.add_argument(
+        "--reload", action="store_true", help="start again when a file has changed"
+    )
+    parser.add_argument(
+        "--reload-include",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="files to watch beside the imported modules, such as 'www/**/*.html'",
+    )
+    parser.add_argument(
+        "--reload-exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="files that never count, such as '*/generated/*'",
     )
     parser.set_defaults(call=run)
 
@@ -276,16 +228,10 @@ def add_run(commands: Subparsers) -> None:
 # -- the parser ---------------------------------------------------------------
 
 #: Functions that add a sub-command each; a new one gets a line here.
-COMMANDS: tuple[Callable[[Subparsers], None], ...] = (add_run,)
-
-
-def add_application(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that names an application; read it by Target.parse."""
-    parser.add_argument(
-        "application",
-        metavar="APPLICATION",
-        help="module:attribute, module:factory(), or path/to/file.py[:attribute]",
-    )
+COMMANDS: tuple[Callable[[Subparsers], None], ...] = (add_run, *commands.COMMANDS)
+#: Modules that may be left out of an installation; where one is there, its
+#: function ``add_command(commands)`` adds a sub-command.
+OPTIONAL = ("poorwsgi.openapi",)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -299,15 +245,30 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--traceback", action="store_true", help="show where an error came from"
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in COMMANDS:
-        add(commands)
+    subparsers = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True
+    )
+    for add in (*COMMANDS, *_optional()):
+        add(subparsers)
     return parser
+
+
+def _optional() -> list[Callable[[Subparsers], None]]:
+    """Return what modules add that are installed."""
+    found: list[Callable[[Subparsers], None]] = []
+    for name in OPTIONAL:
+        if importlib.util.find_spec(name) is not None:
+            add: Any = getattr(import_module(name), "add_command", None)
+            if add is not None:
+                found.append(add)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status."""
-    args = make_parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    args = make_parser().parse_args(words)
+    args.words = words
     try:
         return int(args.call(args))
     except (LoadError, UsageError) as error:
@@ -315,6 +276,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exception(error.__cause__ or error)
         print(f"poorwsgi: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:  # poorwsgi routes ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

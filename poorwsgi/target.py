@@ -1,0 +1,146 @@
+"""An application as it is named on a command line, and how it is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from types import ModuleType
+    from wsgiref.types import WSGIApplication
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["LoadError", "Target", "UsageError", "load_application"]
+
+#: Where an application is looked for in a module that is named alone.
+DEFAULT_NAMES = ("application", "app")
+
+
+class UsageError(Exception):
+    """The command line asks for something that isn't there (status 2)."""
+
+
+class LoadError(Exception):
+    """The program of the user failed while it was imported (status 1)."""
+
+
+class Target(NamedTuple):
+    """An application as named on the command line.
+
+    Either ``module:attribute`` or ``path/to/file.py:attribute``; the attribute
+    may be left out, and may be the call of a factory, ``create_app()``.
+    """
+
+    folder: Path
+    module: str
+    file: Path | None
+    attribute: str
+    is_factory: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read the argument; nothing is imported.
+
+        :raises UsageError: the file doesn't exist, or it is no such argument.
+        """
+        name, _, attribute = text.partition(":")
+        is_factory = attribute.endswith("()")
+        attribute = attribute.removesuffix("()")
+        if attribute and not attribute.replace(".", "_").isidentifier():
+            raise UsageError(f"{text!r}: {attribute!r} is no name of an attribute")
+        if not name.endswith(".py"):
+            if not name.replace(".", "_").isidentifier():
+                raise UsageError(f"{text!r} is neither module:attribute nor file.py")
+            return cls(Path.cwd(), name, None, attribute, is_factory)
+        file = Path(name).resolve()
+        if not file.is_file():
+            raise UsageError(f"no such file: {name}")
+        return cls(file.parent, file.stem, file, attribute, is_factory)
+
+    def load(self) -> WSGIApplication:
+        """Import the module and return the application.
+
+        :raises LoadError: the import or the factory failed.
+        :raises UsageError: the module has no such application.
+        """
+        # As `python file.py` and `python -m module` do.
+        sys.path.insert(0, str(self.folder))
+        try:
+            module = self._import()
+            value = _find_attribute(module, self.attribute)
+            application = value() if self.is_factory else value
+        except UsageError:
+            raise
+        except Exception as error:
+            raise LoadError(_describe(error)) from error
+        if not callable(application):
+            raise UsageError(
+                f"{self} is a {type(application).__name__}, no application"
+            )
+        return application  # type: ignore[no-any-return]
+
+    def __str__(self) -> str:
+        call = "()" if self.is_factory else ""
+        return f"{self.module}:{self.attribute or DEFAULT_NAMES[0]}{call}"
+
+    def _import(self) -> ModuleType:
+        if self.file is None:
+            return importlib.import_module(self.module)
+        # A file called like a module that is loaded already gets another name.
+        name = self.module if self.module not in sys.modules else f"{self.module}_file"
+        spec = importlib.util.spec_from_file_location(name, self.file)
+        if spec is None or spec.loader is None:
+            raise UsageError(f"{self.file} can't be imported")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+
+def _find_attribute(module: ModuleType, attribute: str) -> Any:
+    """Return the named attribute of a module, or the first default one."""
+    names = (attribute,) if attribute else DEFAULT_NAMES
+    for name in names:
+        value: Any = module
+        for step in name.split("."):
+            value = getattr(value, step, None)
+        if value is not None:
+            return value
+    wanted = " nor ".join(map(repr, names))
+    raise UsageError(f"{module.__name__} has no {wanted}; name it: MODULE:ATTRIBUTE")
+
+
+def _describe(error: BaseException) -> str:
+    """Say what happened and where, in one line."""
+    where = ""
+    if isinstance(error, SyntaxError):
+        where = f" ({error.filename}:{error.lineno})"
+        return f"SyntaxError: {error.msg}{where}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames:
+        where = f" ({frames[-1].filename}:{frames[-1].lineno})"
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def load_application(text: str) -> WSGIApplication:
+    """Import what is named ``module:attribute`` or ``file.py``, and return it.
+
+    :raises UsageError: there is no such application
+    :raises LoadError: the import or the factory failed
+    """
+    return Target.parse(text).load()
+
+
+def add_application(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names an application; read it by Target.parse."""
+    parser.add_argument(
+        "application",
+        metavar="APPLICATION",
+        help="module:attribute, module:factory(), or path/to/file.py[:attribute]",
+    )
