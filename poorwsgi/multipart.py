@@ -258,6 +258,7 @@ class MultipartDecoder:
         self.done = False
         self.encoding = encoding
         self._delimiter = b"\r\n--" + boundary
+        self._has_few_bytes = len(set(self._delimiter)) < 18
         self._errors = errors
         self._max_parts = max_parts
         self._max_header_size = max_header_size
@@ -288,13 +289,7 @@ class MultipartDecoder:
                 position, self._state = len(opening), _HEADERS
             else:
                 buf, self._state = b"\r\n" + buf, _PREAMBLE
-        # PERF: rfind() is twice as fast as find() for needles of this size, so
-        # all delimiters are looked for first, from the end.
-        found = buf.rfind(self._delimiter)
-        self._found = delimiters = []
-        while found >= 0:
-            delimiters.append(found)
-            found = buf.rfind(self._delimiter, 0, found)
+        self._found = delimiters = self._find_all(buf)
         while position >= 0:
             if self._state == _DATA:
                 position = self._read_data(buf, position, events)
@@ -308,6 +303,27 @@ class MultipartDecoder:
             else:
                 self._held, position = b"", -1
         return events
+
+    def _find_all(self, buf: bytes) -> list[int]:
+        """Return where the delimiter stands in *buf*, the last place first.
+
+        PERF: rfind() is twice as fast as find() if the delimiter has few
+        different bytes (Firefox, curl), and slower if many (Chrome, Safari).
+        """
+        delimiter = self._delimiter
+        places: list[int] = []
+        if self._has_few_bytes:
+            found = buf.rfind(delimiter)
+            while found >= 0:
+                places.append(found)
+                found = buf.rfind(delimiter, 0, found)
+            return places
+        found = buf.find(delimiter)
+        while found >= 0:
+            places.append(found)
+            found = buf.find(delimiter, found + len(delimiter))
+        places.reverse()
+        return places
 
     def close(self) -> None:
         """Tell that there is no more input.

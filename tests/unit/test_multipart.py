@@ -87,6 +87,19 @@ def test_where_the_network_cuts_the_body_does_not_matter(size):
     assert decode(cut(FORM, size)) == FORM_PARTS
 
 
+FEW_BYTES = b"-" * 27 + b"1029384756"
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_what_the_boundary_looks_like_does_not_matter(size):
+    body = FORM.replace(BOUNDARY, FEW_BYTES)
+    expected = [
+        (name, filename, content.replace(BOUNDARY, FEW_BYTES))
+        for name, filename, content in FORM_PARTS
+    ]
+    assert decode(cut(body, size), FEW_BYTES) == expected
+
+
 def test_two_pieces_cut_at_every_byte():
     for position in range(len(FORM) + 1):
         assert decode([FORM[:position], FORM[position:]]) == FORM_PARTS
