@@ -93,8 +93,9 @@ browser: $(VENV)/.ready ## Open our pages in headless Chromium
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.ready ## Mutate request bodies for a while (FUZZ_ARGS=--seconds=600)
+fuzz: $(VENV)/.ready ## Mutate bodies, then all other inputs (FUZZ_ARGS=--seconds=600)
 	$(BIN)/python -P tests/fuzz/fuzz_bodies.py $(FUZZ_ARGS)
+	PYTHONPATH=tests $(BIN)/python -P tests/fuzz/fuzz_requests.py $(FUZZ_ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Show the lines and branches that no test runs

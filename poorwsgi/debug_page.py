@@ -76,7 +76,8 @@ def foreign(environ: dict[str, Any]) -> str:
     if site and site not in ("same-origin", "none"):
         return f"the request comes from another site ({site})"
     origin = environ.get("HTTP_ORIGIN", "")
-    if origin and urlsplit(origin).netloc.lower() != _host(environ):
+    # An origin is scheme and host (RFC 6454, 7), and text of anybody: not a URL.
+    if origin and origin.partition("://")[2].lower() != _host(environ):
         return "the request comes from a page of another origin"
     return ""
 
@@ -172,7 +173,7 @@ def _tool_answer(req: Any, app: Any) -> Response:
         return _json({"error": f"do is one of {', '.join(TOOLS)}"}, HTTP_BAD_REQUEST)
     try:
         return _json(tool(req, app, wanted))
-    except ToolError as err:
+    except ValueError as err:  # a ToolError, or a URL that is none
         return _json({"error": str(err)}, HTTP_BAD_REQUEST)
 
 

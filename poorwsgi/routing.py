@@ -46,6 +46,7 @@ _re_regex_text = re.compile(r"[\\()\[\]{}*+?|^$]")
 #: Regular expressions that need not be asked, see `Endpoint.pick_segments`.
 ANY = r"[^/]+"
 INT = r"-?\d+"
+WORD = r"\w+"
 
 
 def _uuid(text: str) -> Any:
@@ -190,9 +191,13 @@ class Rule:
         """The regular expression of the whole path."""
         keep = self.has_regex_text
         pieces = []
+        before = ""
         for text, name, regex, converter in self.parts:
+            before, own = regex, _without_separator(before, text, regex)
             if converter is int or converter is float:
                 regex = f"(?a:{regex})"  # ASCII digits only
+            elif not keep:
+                regex = own
             pieces.append(text if keep else _escape(text))
             pieces.append(f"(?P<{name}>{regex})")
         pieces.append(self.tail if keep else _escape(self.tail))
@@ -225,6 +230,21 @@ class Rule:
 
 def _escape(text: str) -> str:
     return text.replace(".", r"\.")
+
+
+def _without_separator(before: str, text: str, regex: str) -> str:
+    """Return the regex of a group that stands behind another in one segment.
+
+    SECURITY: in `/<a>-<b>-<c>.html` each dash of a path may end a group, and to
+    try them all takes cubic time. Groups are greedy, so the last dash always
+    ends the one before; this one need not try what has a further dash in it.
+    """
+    if not text or "/" in text or regex not in (ANY, WORD) or before not in (ANY, regex):
+        return regex
+    if len(text) == 1 and regex == ANY:
+        return f"[^/{re.escape(text)}]*[^/]"
+    char = regex.rstrip("+")
+    return f"(?:(?!{_escape(text)}){char})*{char}{{1,{len(text)}}}"
 
 
 def _resolve(name: str | None, filters: dict[str, Filter]) -> tuple[str, Converter]:
