@@ -342,6 +342,7 @@ def main() -> int:
             "PX_APP_ID": APP_ID,
             "PX_COOKIE_KEY": KEY,
             "PX_AUTH_TOKEN": TOKEN,
+            "PX_API_TIMEOUT": "20000",
         }
         print(f"service that plays PerimeterX: {fake.url}", flush=True)
         program = subprocess.Popen([sys.executable, *sys.argv[1:]], env=environ)

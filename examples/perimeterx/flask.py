@@ -32,6 +32,7 @@ PX_CONFIG = {
     "auth_token": os.environ.get("PX_AUTH_TOKEN", "test-auth-token"),
     "module_mode": os.environ.get("PX_MODE", "active_blocking"),
     "sensitive_routes": ["/account"],
+    "api_timeout": int(os.environ.get("PX_API_TIMEOUT", "1000")),
     "px_backend_url": SERVICE,
     "client_url": SERVICE,
     "captcha_url": SERVICE,

@@ -35,6 +35,7 @@ PX_CONFIG = {
     "module_mode": os.environ.get("PX_MODE", "active_blocking"),
     "sensitive_routes": ["/login"],
     "whitelist_routes": ["/health"],
+    "api_timeout": int(os.environ.get("PX_API_TIMEOUT", "1000")),
     "px_backend_url": SERVICE,
     "client_url": SERVICE,
     "captcha_url": SERVICE,

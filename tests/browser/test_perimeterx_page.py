@@ -57,7 +57,9 @@ def serve(fake):
     running = []
 
     def start(**options):
-        options = fake.options(module_mode="active_blocking", **options)
+        options = fake.options(
+            module_mode="active_blocking", api_timeout=20_000, **options
+        )
         px = PerimeterX(site, options)
         server = make_server("127.0.0.1", 0, px, Server, Quiet)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -250,7 +250,7 @@ def test_an_example_under_uwsgi(name):
     good = f"_px3={v3(agent=AGENT)}"
     bad = f"_px3={v3(fields(s=100), agent=AGENT)}"
     with FakePerimeterX() as fake:
-        env = {"PX_SERVICE_URL": fake.url}
+        env = {"PX_SERVICE_URL": fake.url, "PX_API_TIMEOUT": "20000"}
         with uwsgi(EXAMPLES / f"{name}.py", env) as server:
             for _ in range(20):
                 assert get(server, "/")[0] == 200

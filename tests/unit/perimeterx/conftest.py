@@ -25,6 +25,7 @@ def site(fake):
     def make(application: Any = None, **options: Any) -> Site:
         options.setdefault("module_mode", "active_blocking")
         options.setdefault("max_buffer_len", 1)  # sent at once
+        options.setdefault("api_timeout", 20_000)  # on a busy machine, too
         made.append(Site(fake.options(**options), application))
         return made[-1]
 

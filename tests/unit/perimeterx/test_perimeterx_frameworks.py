@@ -115,7 +115,10 @@ def shop(request, fake):
     runs: list[str] = []
     application = globals()[f"{request.param}_application"](runs)
     options = fake.options(
-        module_mode="active_blocking", max_buffer_len=1, whitelist_routes=["/free"]
+        module_mode="active_blocking",
+        max_buffer_len=1,
+        whitelist_routes=["/free"],
+        api_timeout=20_000,
     )
     px = PerimeterX(application, options)
     yield TestClient(px), runs
