@@ -178,9 +178,9 @@ def test_zipped_body(data, expected):
 
 
 def test_a_zip_bomb_is_not_unpacked():
-    """A gigabyte of zeros costs no more than the limit."""
+    """What unpacks to 32 MiB costs no more than the limit."""
     zipper = zlib.compressobj(wbits=31)
-    bomb = b"".join(zipper.compress(bytes(1 << 20)) for _ in range(1024))
+    bomb = b"".join(zipper.compress(bytes(1 << 20)) for _ in range(32))
     bomb += zipper.flush()
     assert len(gunzip(bomb, 1000)) == 1001
     assert encode(bomb, encoding="gzip") == (None, None)

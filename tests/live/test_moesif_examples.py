@@ -11,12 +11,21 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from fake_collector import FakeCollector
 
 from poorwsgi.testing import LiveServer, free_port
 
-ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.live
+
+ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "moesif"
 SERVERS = sorted(path for path in EXAMPLES.glob("*/*app.py"))
+
+
+@pytest.fixture
+def collector():
+    with FakeCollector() as running:
+        yield running
 
 
 def names():
