@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from poorwsgi.moesif.client import Answer, APIException
@@ -38,7 +38,8 @@ REFRESH_RETRY = 10.0
 LOG_INTERVAL = 60.0
 
 BATCH_PATH = "/v1/events/batch"
-TAGS = ("x-moesif-config-etag", "x-moesif-rules-tag")
+CONFIG_TAG = "x-moesif-config-etag"
+TAGS = (CONFIG_TAG, "x-moesif-rules-tag")
 
 
 class Poster(Protocol):
@@ -49,6 +50,12 @@ class Poster(Protocol):
     ) -> Answer: ...
 
     def forget(self) -> None: ...
+
+
+class Refresh(Protocol):
+    """Reads configuration and rules; returns the tag of the configuration."""
+
+    def __call__(self, *, config: bool = ..., rules: bool = ...) -> str | None: ...
 
 
 class Limits(NamedTuple):
@@ -76,7 +83,7 @@ class Sender:
         self,
         client: Poster,
         limits: Limits,
-        refresh: Callable[[], None] | None = None,
+        refresh: Refresh | None = None,
     ) -> None:
         self._client = client
         self._limits = limits
@@ -103,7 +110,7 @@ class Sender:
         self._threads: list[threading.Thread] = []
         self._refreshing: threading.Thread | None = None
         self._next_refresh = 0.0
-        self._tags: tuple[str | None, ...] = (None, None)
+        self._tags: tuple[str | None, str | None] = (None, None)
         self._next_log: dict[str, float] = {}
         self.sent = 0
         self.dropped = 0
@@ -256,15 +263,17 @@ class Sender:
     # Configuration
 
     def _compare_tags(self, headers: Mapping[str, str]) -> None:
-        tags = tuple(
+        """Look at what a post says has changed, and only at that."""
+        config, rules = (
             headers.get(tag) or known
             for tag, known in zip(TAGS, self._tags, strict=True)
         )
-        if tags != self._tags:
-            self._tags = tags
-            self._start_refresh()
+        known_config, known_rules = self._tags
+        if (config, rules) != (known_config, known_rules):
+            self._tags = (config, rules)
+            self._start_refresh(config != known_config, rules != known_rules)
 
-    def _start_refresh(self) -> None:
+    def _start_refresh(self, config: bool = True, rules: bool = True) -> None:
         """Look for a configuration in a thread of its own, one at a time.
 
         A collector that is slow in telling it does not hold up the events.
@@ -272,22 +281,26 @@ class Sender:
         if self._refresh is None or self._deadline is not None:
             return
         with self._lock:
-            self._next_refresh = time.monotonic() + REFRESH_INTERVAL
             if self._refreshing is not None and self._refreshing.is_alive():
-                self._next_refresh = time.monotonic() + 1
+                self._next_refresh = time.monotonic() + 1  # the next request will
                 return
+            self._next_refresh = time.monotonic() + REFRESH_INTERVAL
             self._refreshing = threading.Thread(
-                target=self._run_refresh, name="moesif-config", daemon=True
+                target=self._run_refresh,
+                args=(config, rules),
+                name="moesif-config",
+                daemon=True,
             )
         try:
             self._refreshing.start()
         except RuntimeError:
             self._refreshing = None
 
-    def _run_refresh(self) -> None:
+    def _run_refresh(self, config: bool, rules: bool) -> None:
         try:
             if self._refresh is not None:
-                self._refresh()
+                tag = self._refresh(config=config, rules=rules)
+                self._tags = (tag or self._tags[0], self._tags[1])
         except APIException as error:
             self._next_refresh = time.monotonic() + REFRESH_RETRY
             self._complain_about(error)

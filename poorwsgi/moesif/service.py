@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from poorwsgi.moesif import core
 from poorwsgi.moesif.client import Api, APIException, Client
 from poorwsgi.moesif.core import Recorder
-from poorwsgi.moesif.sender import CLOSE_TIMEOUT, Limits, Sender
+from poorwsgi.moesif.sender import CLOSE_TIMEOUT, CONFIG_TAG, Limits, Sender
 from poorwsgi.moesif.settings import Callback, Flavour, Settings
 
 log = logging.getLogger("poorwsgi.moesif")
@@ -53,6 +53,7 @@ class Service:
             native_user=native_user,
             native_session=native_session,
         )
+        self._config: object = None
         self._rules: object = None
         self._undo: Callable[[], None] | None = None
         if settings.capture_outgoing_requests:
@@ -63,16 +64,21 @@ class Service:
 
         self._undo = outgoing.patch(self.recorder, self.sender, self.settings)
 
-    def _refresh(self) -> None:
-        """Fetch configuration and rules; called in the background."""
-        config = self._api.get_app_config()
-        try:
-            self._rules = self._api.get_governance_rules()
-        except APIException as error:
-            log.warning("moesif: %s; rules stay as they were", error)
-        self.recorder.policy = core.policy_of(config, self._rules)
+    def _refresh(self, *, config: bool = True, rules: bool = True) -> str | None:
+        """Fetch configuration and rules, in the background; return the tag."""
+        tag = None
+        if config:
+            self._config, headers = self._client.get_json("/v1/config")
+            tag = headers.get(CONFIG_TAG)
+        if rules:
+            try:
+                self._rules = self._api.get_governance_rules()
+            except APIException as error:
+                log.warning("moesif: %s; rules stay as they were", error)
+        self.recorder.policy = core.policy_of(self._config, self._rules)
         if self.settings.debug:
             log.debug("moesif: configuration is read")
+        return tag
 
     # Delivery
 

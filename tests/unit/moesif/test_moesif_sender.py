@@ -265,33 +265,52 @@ def test_close_sends_where_no_thread_can_start(make_sender, monkeypatch):
 
 
 def test_configuration_is_read_at_the_first_request_and_when_tags_change(make_site):
+    """And only what the tag of a post says has changed."""
     one = make_site(Plain)
-    collector = one.collector
+    collector, sender = one.collector, one.middleware.sender
 
     def looks():
-        return len([call for call in collector.calls if call.path == "/v1/config"])
+        paths = [call.path for call in collector.calls if call.method == "GET"]
+        return paths.count("/v1/config"), paths.count("/v1/rules")
 
-    collector.config = {"sample_rate": 100}
+    def settle(*expected):
+        wait_until(lambda: looks() == expected)
+        wait_until(lambda: not sender._refreshing.is_alive())
+
+    collector.config_tag = "t1"
     for _ in range(3):
         one.request("GET", "/text")
+    settle(1, 1)
     one.events(3)
-    wait_until(lambda: looks() == 1)
-    wait_until(lambda: not one.middleware.sender._refreshing.is_alive())
-    collector.config, collector.config_tag = {"sample_rate": 0}, "t1"
+    settle(1, 1)  # the post brought the tag that the configuration had
+    collector.config_tag, collector.config = "t2", {"sample_rate": 50}
+    one.middleware.recorder._draw = lambda: 0.4
     one.request("GET", "/text")
     one.events(4)
-    wait_until(lambda: looks() == 2)
-    wait_until(lambda: one.middleware.recorder.policy.sample_rate == 0)
-    one.request("GET", "/text")
-    one.events(4)
-    assert looks() == 2
-    collector.config, collector.rules_tag = {}, "r1"
-    one.middleware.recorder.policy = one.middleware.recorder.policy._replace(
-        sample_rate=100
-    )
+    settle(2, 1)
+    assert one.middleware.recorder.policy.sample_rate == 50
+    collector.rules_tag = "r1"
     one.request("GET", "/text")
     one.events(5)
-    wait_until(lambda: looks() == 3)
+    settle(2, 2)
+    assert one.middleware.recorder.policy.sample_rate == 50
+    one.request("GET", "/text")
+    one.events(6)
+    settle(2, 2)
+
+
+def test_configuration_is_read_again_after_a_minute(make_sender):
+    looks = []
+    one = make_sender(Post(), lambda **what: looks.append(what))
+    one.wake()
+    one.wake()
+    wait_until(lambda: looks and not one._refreshing.is_alive())
+    one.wake()
+    assert len(looks) == 1
+    assert 50 < one._next_refresh - time.monotonic() <= sender.REFRESH_INTERVAL
+    one._next_refresh = time.monotonic()
+    one.wake()
+    wait_until(lambda: len(looks) == 2)
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
@@ -307,7 +326,7 @@ def test_a_silent_configuration_holds_up_no_event(make_sender):
     """It is read in a thread of its own."""
     gate = threading.Event()
     client = Post()
-    one = make_sender(client, gate.wait, workers=1)
+    one = make_sender(client, lambda **what: gate.wait(20) and None, workers=1)
     one.wake()
     put(one, 1)
     assert one.flush(5)
