@@ -179,6 +179,8 @@ _UNREACHABLE = (
 ADVICE = {
     "large headers": "uWSGI takes 4 KiB of headers by default: buffer-size = 32768; "
     "nginx: large_client_header_buffers 4 32k; gunicorn: --limit-request-field_size",
+    "keep alive": "uWSGI: http-keepalive = 1 with --http, or nginx in front; a new "
+    "connection for each request costs a round trip, with TLS two",
     "chunked": "uWSGI: http-chunked-input = true (with --http) or --http-socket; "
     "nginx: proxy_request_buffering on, it then hands on a length",
     "head": "A server or proxy that sends a body with HEAD breaks the next answer; "
@@ -234,18 +236,12 @@ def probe_keep_alive(site: Site, plain: Reply) -> Result:
         with site.connect() as connection:
             connection.sendall(site.head())
             first = read_reply(connection)
-            if first.is_closed or first.get("Connection").lower() == "close":
-                return Result(
-                    "keep alive",
-                    _WARN,
-                    "the server closes after each answer",
-                    "uWSGI: http-keepalive with --http, or nginx in front; a new "
-                    "connection for each request costs a round trip, with TLS two",
-                )
             connection.sendall(site.head())
             second = read_reply(connection)
-    except OSError as err:
-        raise NoReplyError(str(err)) from err
+    except (NoReplyError, OSError):
+        return Result(
+            "keep alive", _WARN, "closed after one answer", ADVICE["keep alive"]
+        )
     return Result("keep alive", _OK, f"{first.status}, then {second.status}")
 
 
