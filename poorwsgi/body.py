@@ -26,11 +26,10 @@ from typing import TYPE_CHECKING, Any
 from poorwsgi.fieldstorage import (
     FieldStorage,
     FieldStorageParser,
-    make_decoder,
     parse_form,
     parse_multipart,
 )
-from poorwsgi.multipart import END, Part, parse_options
+from poorwsgi.multipart import END, MultipartDecoder, Part, parse_options
 from poorwsgi.state import BodyError, BodyTimeoutError, BodyTooLargeError
 from poorwsgi.urlencoded import text_codec
 
@@ -147,7 +146,24 @@ def loads_json(raw: bytes, charset: str = "utf-8", max_depth: int | None = 200) 
         raise BodyError(f"invalid JSON: {err}") from err
     if end != len(text):
         raise BodyError(f"invalid JSON: more than one value, at character {end}")
+    if b"\\ud" in raw or b"\\uD" in raw:
+        _check_surrogates(value)
     return value
+
+
+def _check_surrogates(value: Any) -> None:
+    r"""Refuse half of a surrogate pair, written as ``\ud800``.
+
+    SECURITY: it is no character (RFC 8259, 8.2). No charset has it, so whoever
+    sends it on, or stores it, would fail.
+    """
+    # Only texts with such an escape come here; emoji of some encoders are pairs.
+    from json import dumps
+
+    try:
+        dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BodyError("JSON has half of a surrogate pair") from None
 
 
 def check_json_depth(raw: bytes, max_depth: int | None) -> None:
@@ -544,6 +560,12 @@ _opening_options = attrgetter("_auto_data", "_data_size", "_max_body_size")
 _json_options = attrgetter(
     "_auto_json", "_json_mime_types", "_max_json_size", "_json_max_depth", "_json_loads"
 )
+_multipart_options = attrgetter(
+    "_file_callback",
+    "_max_form_parts",
+    "_max_part_header_size",
+    "_max_form_memory_size",
+)
 _form_options = attrgetter(
     "_auto_form",
     "_form_mime_types",
@@ -813,13 +835,12 @@ class Body:
         return auto and (mime_type in types or mime_type.endswith("+json"))
 
     def _parse_multipart(self) -> FieldStorage:
-        app = self._app
         if not self._mime_type.startswith("multipart/"):
             return self._parse_any()
         boundary = self._boundary()
         is_short = self._state == _MEMORY and len(self._raw) <= BLOCK_SIZE
         blocks = (self._raw,) if is_short else self._blocks()
-        form = parse_multipart(blocks, boundary, app, app.file_callback)
+        form = parse_multipart(blocks, boundary, *_multipart_options(self._app))
         form.type = self._mime_type
         form.type_options = {"boundary": boundary}
         form.length = self._size
@@ -935,7 +956,11 @@ class Body:
     def _events(self) -> Iterator[Any]:
         if not self._mime_type.startswith("multipart/"):
             raise BodyError(f"{self._mime_type[:40]!r} is no multipart body")
-        decoder = make_decoder(self._boundary(), self._app)
+        decoder = MultipartDecoder(
+            self._boundary(),
+            max_parts=self._app.max_form_parts,
+            max_header_size=self._app.max_part_header_size,
+        )
         for block in self._blocks():
             yield from decoder.receive(block)
         decoder.close()

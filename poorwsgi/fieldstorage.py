@@ -634,8 +634,12 @@ class FieldStorageParser:
 
     def read_multi(self) -> list[FieldStorage]:
         """Read a multipart body and return its fields."""
-        decoder = make_decoder(
-            self.innerboundary, self.limits, self.encoding, self.errors
+        decoder = MultipartDecoder(
+            self.innerboundary,
+            max_parts=self.limits.max_form_parts,
+            max_header_size=self.limits.max_part_header_size,
+            encoding=self.encoding,
+            errors=self.errors,
         )
         collector = FieldCollector(
             self._make_part_file,
@@ -755,34 +759,20 @@ def write_all(file: Any, data: bytes) -> None:
         written = file.write(data)
 
 
-def make_decoder(
-    boundary: bytes | str,
-    limits: Limits,
-    encoding: str = "utf-8",
-    errors: str = "replace",
-) -> MultipartDecoder:
-    """Return a decoder with the limits of an application."""
-    return MultipartDecoder(
-        boundary,
-        max_parts=limits.max_form_parts,
-        max_header_size=limits.max_part_header_size,
-        encoding=encoding,
-        errors=errors,
-    )
-
-
 def parse_multipart(
     blocks: Iterable[bytes],
     boundary: bytes | str,
-    limits: Limits,
     file_callback: Callable[[str], Any] | None = None,
+    max_parts: int | None = 1000,
+    max_header_size: int | None = 8192,
+    max_memory: int | None = 2_500_000,
 ) -> FieldStorage:
     """Return the form of a multipart body that comes in blocks."""
-    decoder = make_decoder(boundary, limits)
+    decoder = MultipartDecoder(
+        boundary, max_parts=max_parts, max_header_size=max_header_size
+    )
     collector = FieldCollector(
-        file_callback or _temporary_file_for,
-        file_callback is not None,
-        limits.max_form_memory_size,
+        file_callback or _temporary_file_for, file_callback is not None, max_memory
     )
     size = 0
     try:

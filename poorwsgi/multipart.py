@@ -16,6 +16,7 @@ from poorwsgi.state import (
     BodyError,
     BodyTooLargeError,
 )
+from poorwsgi.urlencoded import text_codec, unquote_bytes
 
 if TYPE_CHECKING:
     from typing import Final
@@ -206,8 +207,6 @@ def _unquote(value: str) -> str:
 
 def _decode_extended(value: str) -> str:
     """Return the text of an extended value (RFC 8187), or it as it is."""
-    from poorwsgi.urlencoded import text_codec, unquote_bytes
-
     match = _EXTENDED.fullmatch(value)
     if match is None:
         return value
@@ -282,6 +281,10 @@ class MultipartDecoder:
         position = 0
         if self._held:
             buf = self._held + buf
+        elif self._state == _DATA:
+            # PERF: without a CR there is no delimiter, nor the beginning of one.
+            if b"\r" not in buf and not self._lead and self._inner is None:
+                return [buf] if buf else events
         elif self._state == _START:
             # The first delimiter may stand at the very start, without a CRLF.
             opening = self._delimiter[2:] + b"\r\n"
