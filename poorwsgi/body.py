@@ -146,7 +146,7 @@ def loads_json(raw: bytes, charset: str = "utf-8", max_depth: int | None = 200) 
         raise BodyError(f"invalid JSON: {err}") from err
     if end != len(text):
         raise BodyError(f"invalid JSON: more than one value, at character {end}")
-    if b"\\ud" in raw or b"\\uD" in raw:
+    if "\\ud" in text or "\\uD" in text:
         _check_surrogates(value)
     return value
 
@@ -164,6 +164,8 @@ def _check_surrogates(value: Any) -> None:
         dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise BodyError("JSON has half of a surrogate pair") from None
+    except RecursionError:
+        raise BodyError("JSON is nested too deeply") from None
 
 
 def check_json_depth(raw: bytes, max_depth: int | None) -> None:

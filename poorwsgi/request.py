@@ -451,6 +451,9 @@ class SimpleRequest:
         port = self.forwarded_port or self.host_port
         if port != _DEFAULT_PORTS[scheme]:
             host = f"{host}:{port}"
+        if uri and uri[0] not in "/?#":
+            # SECURITY: ".evil.example" or "@evil.example" would be another host.
+            uri = "/" + uri
         return f"{scheme}://{host}{uri}"
 
     # -- times

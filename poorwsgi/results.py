@@ -250,12 +250,20 @@ def status_page(
         "error.html",
         title=f"{status_code} - {TITLES.get(status_code) or REASONS[status_code]}",
         text=text or TEXTS.get(status_code) or _KIND_TEXTS[status_code // 100],
-        method=req.method,
+        method=_shown_method(req),
         uri=_uri(req),
         details=[{"detail": str(error)}] if error else (),
         server_admin=req.server_admin,
     )
     return Response(page, HTML, None, status_code)
+
+
+def _shown_method(req: Any) -> Any:
+    """Return the method as a page shows it.
+
+    That of HEAD is never seen, but it has the length of the one of GET.
+    """
+    return "GET" if req.method == "HEAD" else req.method
 
 
 def _not_found_pieces() -> tuple[bytes, str, str, bytes]:
@@ -362,7 +370,8 @@ def not_found(req: Any, error: object = None) -> Response:
     """Return the page of 404."""
     if error is None and not _json_type_for(req):
         admin = html_escape(str(req.server_admin))
-        page = not_found_page(html_escape(str(req.method)), _uri(req), admin)
+        method = html_escape(str(_shown_method(req)))
+        page = not_found_page(method, _uri(req), admin)
         return Response(page, HTML, None, HTTP_NOT_FOUND)
     return status_page(req, HTTP_NOT_FOUND, error)
 
