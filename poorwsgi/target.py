@@ -69,10 +69,14 @@ class Target(NamedTuple):
         :raises LoadError: the import or the factory failed.
         :raises UsageError: the module has no such application.
         """
+        # A file called like an installed module must not be taken for it.
+        name = self.module
+        if self.file is not None and _is_module(name):
+            name += "_file"
         # As `python file.py` and `python -m module` do.
         sys.path.insert(0, str(self.folder))
         try:
-            module = self._import()
+            module = self._import(name)
             value = _find_attribute(module, self.attribute)
             application = value() if self.is_factory else value
         except UsageError:
@@ -89,11 +93,9 @@ class Target(NamedTuple):
         call = "()" if self.is_factory else ""
         return f"{self.module}:{self.attribute or DEFAULT_NAMES[0]}{call}"
 
-    def _import(self) -> ModuleType:
+    def _import(self, name: str) -> ModuleType:
         if self.file is None:
-            return importlib.import_module(self.module)
-        # A file called like a module that is loaded already gets another name.
-        name = self.module if self.module not in sys.modules else f"{self.module}_file"
+            return importlib.import_module(name)
         spec = importlib.util.spec_from_file_location(name, self.file)
         if spec is None or spec.loader is None:
             raise UsageError(f"{self.file} can't be imported")
@@ -101,6 +103,14 @@ class Target(NamedTuple):
         sys.modules[name] = module
         spec.loader.exec_module(module)
         return module
+
+
+def _is_module(name: str) -> bool:
+    """Return True if an import of *name* finds something already."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # __main__, which has no origin
+        return True
 
 
 def _find_attribute(module: ModuleType, attribute: str) -> Any:

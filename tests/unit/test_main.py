@@ -217,3 +217,16 @@ def test_port_in_use_is_said_in_a_line(program):
     assert second.returncode == 1
     assert "Address already in use" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_file_called_like_an_installed_module_is_loaded(tmp_path, monkeypatch):
+    """Its own import of that module would come back to itself otherwise."""
+    from poorwsgi.target import Target
+
+    file = tmp_path / "json.py"
+    file.write_text("def application(environ, start_response): return [b'mine']\n")
+    monkeypatch.setattr("sys.path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    application = Target.parse("json.py").load()
+    assert application({}, None) == [b"mine"]
+    assert sys.modules["json"].__file__ != str(file)
