@@ -159,7 +159,8 @@ class Sender:
         return kept
 
     def _start_workers(self) -> None:
-        warn_about_threads()
+        if threads_are_off():
+            return
         with self._lock:
             while len(self._threads) < self._limits.workers:
                 thread = threading.Thread(
@@ -278,7 +279,7 @@ class Sender:
 
         A collector that is slow in telling it does not hold up the events.
         """
-        if self._refresh is None or self._deadline is not None:
+        if self._refresh is None or self._deadline is not None or threads_are_off():
             return
         with self._lock:
             if self._refreshing is not None and self._refreshing.is_alive():
@@ -316,6 +317,8 @@ class Sender:
         until = None if timeout is None else time.monotonic() + timeout
         if self._queue and not self._threads:
             self._start_workers()
+        if not self._threads:
+            self._empty_here()
         with self._lock:
             self._flushing += 1
             self._arrived.notify_all()
@@ -363,7 +366,9 @@ class Sender:
 
     def _empty_here(self) -> None:
         """Send from this thread: the interpreter starts none any more."""
-        while (batch := self._take()) is not None:
+        while self._queue:
+            with self._lock:
+                batch = self._pop_batch()
             self._deliver(batch)
 
     # Complaints
@@ -445,12 +450,19 @@ atexit.register(_close_all)
 _warned = threading.Event()
 
 
-def warn_about_threads() -> None:
-    """Warn once if uWSGI runs without threads: senders would never run."""
+def threads_are_off() -> bool:
+    """Tell, with one warning, whether uWSGI runs without Python threads.
+
+    They would not run between requests, and have been seen to crash a worker
+    at its exit. Without them events wait for close().
+    """
     uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is None:
+        return False
     options: Mapping[str, object] = getattr(uwsgi, "opt", None) or {}
-    if uwsgi is None or _warned.is_set():
-        return
-    if not any(name in options for name in ("enable-threads", "threads")):
+    if any(name in options for name in ("enable-threads", "threads", "gevent")):
+        return False
+    if not _warned.is_set():
         _warned.set()
         log.warning("moesif: uWSGI runs without threads; start it with enable-threads")
+    return True

@@ -570,14 +570,26 @@ def test_import_and_construction_open_nothing(collector):
     assert collector.calls == []
 
 
-def test_threads_switched_off_in_uwsgi_are_warned_about_once(monkeypatch, caplog):
+def test_without_threads_in_uwsgi_none_is_started(make_sender, monkeypatch, caplog):
+    """Events wait for the exit, and one warning says so."""
+
     class UWSGI:
         opt = {"http-socket": b"127.0.0.1:1"}  # noqa: RUF012  a stand-in
 
     monkeypatch.setitem(sys.modules, "uwsgi", UWSGI)
     sender._warned.clear()
-    sender.warn_about_threads()
-    sender.warn_about_threads()
+    before = threading.active_count()
+    client = Post()
+    one = make_sender(client, lambda **what: None)
+    one.wake()
+    assert put(one, 150) == [True] * 150
+    assert threading.active_count() == before
+    assert client.batches == []
+    assert one.flush(5)
+    assert client.counts() == [100, 50]
+    put(one, 1)
+    assert one.close(5)
+    assert one.sent == 151
     assert [record.getMessage() for record in caplog.records] == [
         "moesif: uWSGI runs without threads; start it with enable-threads"
     ]
@@ -590,7 +602,7 @@ def test_threads_in_uwsgi_are_fine(monkeypatch, caplog, name):
         opt = {name: True}  # noqa: RUF012  a stand-in
 
     monkeypatch.setitem(sys.modules, "uwsgi", UWSGI)
-    sender.warn_about_threads()
+    assert not sender.threads_are_off()
     assert caplog.records == []
 
 
