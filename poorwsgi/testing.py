@@ -1,10 +1,10 @@
 """An application without a server, and a server for an application.
 
 TestClient calls any WSGI application in this process: it builds the environ,
-keeps cookies, follows redirects if asked, and runs the PEP 3333 validator on
-every call. LiveServer starts a real server as a process of its own on a free
-port and ends it. Both need the standard library only; what is asserted about
-an answer is left to the test.
+keeps cookies, logs in by Basic or Digest, follows redirects if asked, and runs
+the PEP 3333 validator on every call. LiveServer starts a real server as a process
+of its own on a free port and ends it. Both need the standard library only; what is
+asserted about an answer is left to the test.
 
     >>> from poorwsgi.testing import TestClient
     >>> def hello(environ, start_response):
@@ -20,6 +20,7 @@ import json as json_module
 import logging
 import mimetypes
 import os
+import re
 import secrets
 import signal
 import socket
@@ -28,15 +29,24 @@ import tempfile
 import threading
 import time
 import warnings
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from io import BytesIO, StringIO
+from hashlib import md5, new, sha256
+from io import BufferedReader, BytesIO, RawIOBase, StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
-from urllib.parse import quote, unquote_to_bytes, urlencode, urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+from urllib.parse import (
+    SplitResult,
+    quote,
+    unquote_to_bytes,
+    urlencode,
+    urljoin,
+    urlsplit,
+)
 from wsgiref.headers import Headers
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
@@ -49,6 +59,7 @@ __all__ = [
     "ClientResponse",
     "CookieJar",
     "LiveServer",
+    "Login",
     "RequestOptions",
     "TestClient",
     "free_port",
@@ -79,7 +90,8 @@ class RequestOptions(TypedDict, total=False):
     data: Pairs
     #: Field to bytes, an open file, or (filename, content[, content type]).
     files: Pairs
-    #: The body as it is; a file is handed to the application as wsgi.input.
+    #: The body as it is; a file is handed to the application as wsgi.input. With
+    #: `chunked` the blocks of an iterator are made when the application reads.
     body: Any
     #: True: chunked framing in wsgi.input. "decoded": what a server gives that
     #: takes the framing off (`wsgi.input_terminated`).
@@ -245,6 +257,16 @@ class ClientResponse:
         """The body read as JSON."""
         return json_module.loads(self.data)
 
+    def expect(self, *statuses: int) -> ClientResponse:
+        """Return this answer if it has one of these statuses.
+
+        :raises AssertionError: it has another one; the message is the answer
+        """
+        if self.status_code not in statuses:
+            wanted = " or ".join(map(str, statuses))
+            raise AssertionError(f"expected {wanted}, got\n{self!r}")
+        return self
+
     @property
     def declined(self) -> bool:
         """True if the application answered nothing at all (`Declined`)."""
@@ -275,6 +297,111 @@ def _place_of(error: BaseException) -> str:
         traceback = traceback.tb_next
     code = traceback.tb_frame.f_code
     return f" in {code.co_name} ({code.co_filename}:{traceback.tb_lineno})"
+
+
+class Login:
+    """A user and a password, for Basic (RFC 7617) and Digest (RFC 7616).
+
+    It waits to be asked: the first 401 tells the scheme, later requests are sent
+    with the answer. Of several challenges the first one it knows is taken.
+    """
+
+    def __init__(self, user: str, password: str):
+        self.user = user
+        self.password = password
+        self._challenge: dict[str, str] = {}
+        self._count = 0
+
+    def __repr__(self) -> str:
+        return f"<Login of {self.user}>"
+
+    def learn(self, challenges: Iterable[str]) -> bool:
+        """Take the first challenge that can be answered; False if there is none."""
+        for challenge in challenges:
+            scheme, _, text = challenge.partition(" ")
+            fields = {name.lower(): a or b for name, a, b in _FIELD.findall(text)}
+            fields["scheme"] = scheme.lower()
+            if scheme.lower() == "basic" or (
+                scheme.lower() == "digest"
+                and fields.get("algorithm", "MD5").removesuffix("-sess") in _HASHES
+            ):
+                self._challenge, self._count = fields, 0
+                return True
+        return False
+
+    def authorization(self, method: str, target: str) -> str:
+        """Return the header for a request, "" as long as nobody has asked."""
+        if not self._challenge:
+            return ""
+        if self._challenge["scheme"] == "basic":
+            pair = f"{self.user}:{self.password}".encode()
+            return f"Basic {b64encode(pair).decode()}"
+        return f"Digest {self._digest(method, target)}"
+
+    def _digest(self, method: str, target: str) -> str:
+        """Return the fields of a Digest answer (RFC 7616, 3.4)."""
+        asked = self._challenge
+        algorithm = asked.get("algorithm", "MD5")
+        self._count += 1
+        count, cnonce = f"{self._count:08x}", secrets.token_hex(8)
+
+        def hashed(*texts: str) -> str:
+            constructor = _HASHES[algorithm.removesuffix("-sess")]
+            digest: str = constructor(":".join(texts).encode()).hexdigest()
+            return digest
+
+        first = hashed(self.user, asked["realm"], self.password)
+        if algorithm.endswith("-sess"):
+            first = hashed(first, asked["nonce"], cnonce)
+        second = hashed(method, target)
+        middle = [count, cnonce, "auth"] if "qop" in asked else []
+        fields = {
+            "username": self.user,
+            "realm": asked["realm"],
+            "nonce": asked["nonce"],
+            "uri": target,
+            "response": hashed(first, asked["nonce"], *middle, second),
+        }
+        if "opaque" in asked:
+            fields["opaque"] = asked["opaque"]
+        pairs = [f'{name}="{_escaped(value)}"' for name, value in fields.items()]
+        pairs.append(f"algorithm={algorithm}")
+        if middle:
+            pairs += ["qop=auth", f"nc={count}", f'cnonce="{cnonce}"']
+        return ", ".join(pairs)
+
+
+_FIELD = re.compile(r'([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+_HASHES: dict[str, Callable[..., Any]] = {
+    "MD5": md5,
+    "SHA-256": sha256,
+    "SHA-512-256": lambda data: new("sha512_256", data),
+}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+class _Blocks(RawIOBase):
+    """A file of blocks that are made when they are read."""
+
+    def __init__(self, blocks: Iterable[bytes]):
+        self._blocks = iter(blocks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = block
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 class _LogOfCall(logging.Handler):
@@ -320,6 +447,9 @@ class TestClient:
 
     __test__ = False  # a class named Test* that pytest shall not collect
 
+    #: Functions that get each answer, of all clients; the pytest plugin has one.
+    listeners: ClassVar[list[Callable[[ClientResponse], object]]] = []
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -337,9 +467,19 @@ class TestClient:
         self.raise_errors = raise_errors
         self.validate = validate
         self.cookies = CookieJar()
+        self._login: Login | None = None
 
     def __repr__(self) -> str:
         return f"<TestClient of {self.app!r} at {self.base_url}>"
+
+    def login(self, user: str, password: str) -> None:
+        """Answer each 401 with a name and a password, by Digest or Basic."""
+        self._login = Login(user, password)
+
+    def logout(self) -> None:
+        """Forget name, password and cookies."""
+        self._login = None
+        self.cookies.clear()
 
     def get(self, path: str, **options: Unpack[RequestOptions]) -> ClientResponse:
         """Make a GET request."""
@@ -380,7 +520,7 @@ class TestClient:
         :raises AssertionError: the application broke PEP 3333.
         """
         follow = options.pop("follow_redirects", False)
-        response = self._send(method, path, options)
+        response = self._send_logged_in(method, path, options)
         history: list[ClientResponse] = []
         while follow and (target := self._redirect_target(response)) is not None:
             response.close()
@@ -388,9 +528,23 @@ class TestClient:
             if len(history) > _MAX_REDIRECTS:
                 raise RuntimeError(f"more than {_MAX_REDIRECTS} redirects: {target}")
             method, options = _after_redirect(method, response.status_code, options)
-            response = self._send(method, target, options)
+            response = self._send_logged_in(method, target, options)
         response.history = history
+        for listener in self.listeners:
+            listener(response)
         return response
+
+    def _send_logged_in(
+        self, method: str, path: str, options: RequestOptions
+    ) -> ClientResponse:
+        """Send a request, and once more if the answer asks who that is."""
+        response = self._send(method, path, options)
+        if self._login is None or response.status_code != 401:
+            return response
+        if not self._login.learn(response.headers.get_all("WWW-Authenticate")):
+            return response
+        response.close()
+        return self._send(method, path, options)
 
     def environ(
         self, method: str, path: str, **options: Unpack[RequestOptions]
@@ -401,13 +555,19 @@ class TestClient:
         environ = _bare_environ(method, url.scheme, url.netloc)
         # The server hands the path over decoded, each byte as one character.
         environ["PATH_INFO"] = unquote_to_bytes(url.path or "/").decode("latin-1")
-        environ["QUERY_STRING"] = _query_string(url.query, options.get("query", ""))
+        query = _query_string(url.query, options.get("query", ""))
+        environ["QUERY_STRING"] = query
+        url = url._replace(query=query)
         _add_body(environ, body, options.get("chunked", False))
         cookies = self.cookies.header(url.path or "/", url.scheme == "https")
         if cookies:
             environ["HTTP_COOKIE"] = cookies
         for headers in (self.headers, content_type, options.get("headers", ())):
             environ.update(_environ_headers(headers))
+        if self._login is not None and "HTTP_AUTHORIZATION" not in environ:
+            authorization = self._login.authorization(method, _target_of(url))
+            if authorization:
+                environ["HTTP_AUTHORIZATION"] = authorization
         for key, value in {**self.base_environ, **options.get("environ", {})}.items():
             environ[key] = value
             if value is None:
@@ -553,6 +713,11 @@ def _quoted(path: str) -> str:
     return quote(path, _PATH_SAFE) + mark + quote(query, _PATH_SAFE + "/?[]")
 
 
+def _target_of(url: SplitResult) -> str:
+    """Return path and query as they stand in the request line."""
+    return (url.path or "/") + (f"?{url.query}" if url.query else "")
+
+
 def _query_string(in_path: str, query: Pairs | str) -> str:
     more = query if isinstance(query, str) else urlencode(_pairs(query))
     return "&".join(filter(None, (in_path, more)))
@@ -664,6 +829,9 @@ def _add_body(environ: WSGIEnvironment, body: Any, chunked: bool | str) -> None:
     if hasattr(body, "read"):
         environ["wsgi.input"] = body
         return
+    if chunked and isinstance(body, Iterator):
+        _add_stream(environ, body, chunked)
+        return
     blocks = [body or b""] if isinstance(body, (bytes, type(None))) else list(body)
     if chunked:
         environ["HTTP_TRANSFER_ENCODING"] = "chunked"
@@ -675,6 +843,25 @@ def _add_body(environ: WSGIEnvironment, body: Any, chunked: bool | str) -> None:
     else:
         environ["CONTENT_LENGTH"] = str(sum(map(len, blocks)))
     environ["wsgi.input"] = BytesIO(b"".join(blocks))
+
+
+def _add_stream(
+    environ: WSGIEnvironment, blocks: Iterator[bytes], chunked: bool | str
+) -> None:
+    """Let the application take the blocks one by one, as from a slow client."""
+    environ["HTTP_TRANSFER_ENCODING"] = "chunked"
+    if chunked is True:
+        blocks = _framed(blocks)
+    else:
+        environ["wsgi.input_terminated"] = True
+    environ["wsgi.input"] = BufferedReader(_Blocks(blocks))
+
+
+def _framed(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        if block:
+            yield b"%x\r\n%b\r\n" % (len(block), block)
+    yield b"0\r\n\r\n"
 
 
 def free_port(host: str = "127.0.0.1") -> int:
