@@ -139,6 +139,18 @@ bench: $(VENV)/.ready $(VENV)-bench/.ready ## Compare with other frameworks (BEN
 	$(BIN)/python tests/bench/bench_perimeterx.py $(filter --quick,$(BENCH_ARGS))
 	$(BIN)/python tests/bench/bench_moesif.py $(filter --quick,$(BENCH_ARGS))
 
+.PHONY: bench-import
+bench-import: $(VENV)/.ready $(VENV)-bench/.ready ## Compare what imports cost
+	$(BIN)/python -m tests.bench --peers $(VENV)-bench/bin/python --imports $(BENCH_ARGS)
+
+.PHONY: bench-instructions
+bench-instructions: $(VENV)-bench/.ready ## Count instructions of a request (needs valgrind)
+	$(VENV)-bench/bin/python tests/bench/instructions.py $(BENCH_ARGS)
+
+.PHONY: bench-served
+bench-served: $(VENV)/.uwsgi $(VENV)-bench/.ready ## Compare CPU time under uWSGI (needs wrk)
+	$(BIN)/python tests/bench/served.py --peers $(VENV)-bench $(BENCH_ARGS)
+
 .PHONY: bench-session
 bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(BENCH_ARGS)

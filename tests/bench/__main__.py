@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
+from datetime import date
 from math import exp, log
 from pathlib import Path
 from statistics import mean, median
@@ -22,27 +23,39 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
-from scenarios import SCENARIOS  # noqa: E402 - beside this file
+from scenarios import SCENARIOS, file_content  # noqa: E402 - beside this file
 from worker import FRAMEWORKS  # noqa: E402
 
 IMPORT_PROBE = """
-import sys
-from resource import RUSAGE_SELF, getrusage
+import os, sys
 from time import process_time
-before, begin = len(sys.modules), process_time()
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+grown, before, begin = resident(), len(sys.modules), process_time()
 import {modules}
 spent = process_time() - begin
-print(spent * 1000, len(sys.modules) - before, getrusage(RUSAGE_SELF).ru_maxrss / 1024)
+print(spent * 1000, len(sys.modules) - before, resident() - grown)
 """
+IMPORT_ROWS = {
+    "import, CPU ms": (("falcon", 0.25), ("wheezy", 0.60)),
+    "modules loaded": (),
+    "memory grown, MB": (("falcon", 0.4), ("wheezy", 0.75)),
+}
 
 
-def environment(framework):
-    """Return the process environment: only ours sees the checkout."""
+def environment(framework, files=""):
+    """Return the process environment: only ours sees the checkout.
+
+    :param files: folder of the file that is served
+    """
     # Without PYTHONPATH, and without what keeps Python from storing bytecode:
     # the peers have theirs from pip.
     env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     env["PYTHONHASHSEED"] = "0"
     env["PYTHONWARNINGS"] = "ignore"
+    if files:
+        env["BENCH_FILES"] = files
     if framework == "ours":
         env["PYTHONPATH"] = str(ROOT)
     return env
@@ -51,7 +64,7 @@ def environment(framework):
 class Framework:
     """A worker process, and what it measured."""
 
-    def __init__(self, name, python):
+    def __init__(self, name, python, files):
         self.name = name
         self.python = python
         self.samples = {}
@@ -64,7 +77,7 @@ class Framework:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            env=environment(name),
+            env=environment(name, files),
             cwd=HERE,
         )
 
@@ -92,12 +105,14 @@ class Framework:
                 f"{self.name} ended:\n{self._log.read()[-2000:]}"
             ) from None
 
-    def check(self, scenario):
+    def check(self, scenario, quick):
         """Take part in a row, if the answer is right.
 
         A wrong answer ends the bench: its time would mean nothing.
         """
         if not self.ask("has", scenario.name):
+            return False
+        if quick and scenario.slow and self.name not in ("raw", "ours"):
             return False
         problem = self.ask("check", scenario.name)
         if problem:
@@ -107,7 +122,7 @@ class Framework:
 
     def calibrate(self, scenario, seconds):
         """Return how many calls take about so many seconds of CPU."""
-        count = 100
+        count = 1
         while (spent := self.ask("time", scenario.name, count)) < seconds / 4:
             count *= 4
         return max(1, int(count * seconds / spent))
@@ -148,11 +163,13 @@ def import_line(name):
     return text.split('IMPORTS = "', 1)[1].split('"', 1)[0]
 
 
-def run(frameworks, scenarios, rounds, seconds):
+def run(frameworks, scenarios, rounds, seconds, quick=False):
     """Check, then measure round after round, taking turns."""
     plan = []
     for scenario in scenarios:
-        able = [framework for framework in frameworks if framework.check(scenario)]
+        able = [
+            framework for framework in frameworks if framework.check(scenario, quick)
+        ]
         plan += [(scenario, f, f.calibrate(scenario, seconds)) for f in able]
     for number in range(rounds):
         # Every other round backwards, so that nobody always follows the same one.
@@ -175,49 +192,83 @@ def ratio(one, other):
 
 
 def report(frameworks, scenarios):
-    """Return the results as Markdown: times, ratios, imports."""
+    """Return the results as Markdown: times, ratios, routes."""
     names = [framework.name for framework in frameworks]
-    by_name = dict(zip(names, frameworks, strict=True))
     times = [
         [scenario.title, *(shown(f.time_of(scenario)) for f in frameworks)]
         for scenario in scenarios
     ]
     parts = ["CPU µs per request", table(["scenario", *names], times)]
-    ours = by_name.get("ours")
+    ours = next((f for f in frameworks if f.name == "ours"), None)
     if ours:
         parts += ["Ours / theirs", ratio_table(ours, frameworks, scenarios)]
-    imports = [
-        [title, *(shown(f.import_of()[index], 1) for f in frameworks)]
-        for index, title in enumerate(
-            ("import, CPU ms", "modules loaded", "memory, MB")
-        )
-    ]
-    parts += ["Import", table(["", *names], imports)]
+        by_name = {scenario.name: scenario for scenario in scenarios}
+        if {"routes-10", "routes-10000"} <= by_name.keys():
+            value = ratio(
+                *(ours.time_of(by_name[n]) for n in ("routes-10000", "routes-10"))
+            )
+            parts.append(f"Ours, 10,000 routes / 10 routes: {shown(value)} (≤ 1.15)")
+    return "\n\n".join(parts) + "\n"
+
+
+def title():
+    """Return the head of a report: what was measured where."""
     where = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    return "\n\n".join([f"# Bench\n\n{where}; medians.", *parts]) + "\n"
+    return f"# Bench\n\n{date.today()}, {where}; medians.\n\n"
+
+
+def import_report(frameworks):
+    """Return what imports cost as Markdown."""
+    rows = []
+    names = [framework.name for framework in frameworks]
+    for index, (row, goals) in enumerate(IMPORT_ROWS.items()):
+        values = {f.name: f.import_of()[index] for f in frameworks}
+        rows.append([row, *(shown(value, 1) for value in values.values())])
+        for other, goal in goals:
+            if "ours" in values and other in values:
+                value = shown(ratio(values["ours"], values[other]))
+                rows[-1][0] += f"; ours / {other} {value} (≤ {goal})"
+    return "Import\n\n" + table(["", *names], rows) + "\n"
+
+
+def cell(value, goal):
+    """Return a ratio; in brackets its aim, which is marked if it is missed."""
+    if not value or not goal:
+        return shown(value)
+    return f"{value:.2f} ({'≤' if round(value, 2) <= goal else 'missed:'} {goal})"
 
 
 def ratio_table(ours, frameworks, scenarios):
     """Return our time over that of each other, with the aims in brackets."""
     others = [framework for framework in frameworks if framework is not ours]
+    peers = [framework for framework in others if framework.name != "raw"]
     rows, columns = [], {framework.name: [] for framework in others}
     for scenario in scenarios:
-        row = [scenario.title]
+        row, goals = [scenario.title], dict(scenario.goals)
         for other in others:
             value = ratio(ours.time_of(scenario), other.time_of(scenario))
-            goal = dict(scenario.goals).get(other.name)
-            if value:
+            if value and scenario.short:
                 columns[other.name].append(value)
-            row.append(shown(value) + (f" (≤ {goal})" if goal else ""))
+            row.append(cell(value, goals.get(other.name)))
+        best = min((t for p in peers if (t := p.time_of(scenario))), default=None)
+        row.append(cell(ratio(ours.time_of(scenario), best), goals.get("best", 1.03)))
         rows.append(row)
     means = [exp(mean(map(log, v))) if v else None for v in columns.values()]
-    rows.append(["geometric mean", *map(shown, means)])
-    return table(["scenario", *columns], rows)
+    aims = {"raw": 2.0, "falcon": 0.38}
+    rows.append(
+        [
+            "geometric mean of the short ones",
+            *(cell(m, aims.get(n)) for m, n in zip(means, columns, strict=True)),
+            "",
+        ]
+    )
+    return table(["scenario", *columns, "best peer"], rows)
 
 
 def as_json(frameworks, scenarios):
     """Return all medians and samples for programs."""
     return {
+        "date": str(date.today()),
         "python": platform.python_version(),
         "microseconds": {
             s.name: {f.name: f.time_of(s) for f in frameworks} for s in scenarios
@@ -226,6 +277,7 @@ def as_json(frameworks, scenarios):
         "import": {
             f.name: dict(zip(("ms", "modules", "mb"), f.import_of(), strict=True))
             for f in frameworks
+            if f.imports
         },
     }
 
@@ -237,6 +289,7 @@ def parse_arguments():
     )
     parser.add_argument("--quick", action="store_true", help="under a minute, rougher")
     parser.add_argument("--only", nargs="*", metavar="SCENARIO", help="rows to run")
+    parser.add_argument("--imports", action="store_true", help="imports only")
     parser.add_argument("--frameworks", nargs="*", metavar="NAME", default=FRAMEWORKS)
     parser.add_argument("--rounds", type=int, help="samples of each")
     parser.add_argument("--seconds", type=float, help="CPU time of a sample")
@@ -247,23 +300,35 @@ def parse_arguments():
 def main():
     """Run the bench and write its results."""
     args = parse_arguments()
-    rounds = args.rounds or (7 if args.quick else 31)
-    seconds = args.seconds or (0.02 if args.quick else 0.05)
-    scenarios = [s for s in SCENARIOS if not args.only or s.name in args.only]
+    rounds = args.rounds or (5 if args.quick else 31)
+    seconds = args.seconds or (0.01 if args.quick else 0.05)
+    chosen = [s for s in SCENARIOS if args.only is None or s.name in args.only]
+    text = title()
     with ExitStack() as stack:
+        files = stack.enter_context(tempfile.TemporaryDirectory())
+        Path(files, "file.bin").write_bytes(file_content())
         frameworks = [
-            stack.enter_context(Framework(name, args.peers)) for name in args.frameworks
+            stack.enter_context(Framework(name, args.peers, files))
+            for name in args.frameworks
         ]
-        run(frameworks, scenarios, rounds, seconds)
-    for number in range(4 if args.quick else 10):
-        for framework in frameworks:
-            framework.measure_import(keep=number > 0)
-    text = report(frameworks, scenarios)
-    args.out.mkdir(exist_ok=True)
-    (args.out / "bench.md").write_text(text)
-    result = json.dumps(as_json(frameworks, scenarios), indent=1)
-    (args.out / "bench.json").write_text(result + "\n")
+        if not args.imports:
+            run(frameworks, chosen, rounds, seconds, args.quick)
+            text += report(frameworks, chosen) + "\n"
+    if args.imports or args.only is None:
+        for number in range(4 if args.quick else 12):
+            for framework in frameworks:
+                framework.measure_import(keep=number > 0)
+        text += import_report(frameworks)
+    write(args.out, "import" if args.imports else "bench", text, frameworks, chosen)
     print(text)
+
+
+def write(folder, name, text, frameworks, scenarios):
+    """Keep the results for people and for programs."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.md").write_text(text)
+    result = json.dumps(as_json(frameworks, scenarios), indent=1)
+    (folder / f"{name}.json").write_text(result + "\n")
 
 
 if __name__ == "__main__":

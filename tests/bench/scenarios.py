@@ -1,11 +1,18 @@
 """What is measured: one row a scenario, the same for each framework.
 
 To add a row: a Scenario here, and in each file of apps/ an entry of the same
-name in APPLICATIONS (a framework that lacks it is left out of that row).
+name in APPLICATIONS, or in FACTORIES if the application is costly to make (a
+framework that lacks it is left out of that row).
+
+All applications do the same work, each in the way its own documentation shows;
+`raw` does it by hand.
 """
 
 import json
+import random
+from collections.abc import Callable
 from typing import NamedTuple
+from wsgiref.util import FileWrapper
 
 
 class Scenario(NamedTuple):
@@ -16,24 +23,31 @@ class Scenario(NamedTuple):
     #: Over the environ of ENVIRON.
     environ: dict
     status: int
-    #: Expected body: bytes as they are, other values as JSON, None for any.
+    #: Expected body: bytes as they are, a function of it, other values as JSON,
+    #: None for any.
     expected: object
     #: Body of the request.
     body: bytes = b""
     #: Aims: our time / that of the named one.
     goals: tuple = ()
+    #: True if the row counts for the geometric mean.
+    short: bool = True
+    #: True if peers need long to get ready, so that a quick run does without them.
+    slow: bool = False
+    #: A header that must come back.
+    header: str = ""
+    #: Makes more of the environ from the headers of a first answer.
+    prime: Callable | None = None
 
-    @property
-    def short(self):
-        """True if the row counts for the geometric mean."""
-        return True
-
-    def accepts(self, status, body):
+    def accepts(self, status, headers, body):
         """Tell whether an answer is the right one."""
-        if status != self.status:
+        names = {name.lower() for name, _ in headers}
+        if status != self.status or (self.header and self.header not in names):
             return False
         if self.expected is None or isinstance(self.expected, bytes):
             return self.expected is None or body == self.expected
+        if callable(self.expected):
+            return self.expected(body)
         return json.loads(body) == self.expected
 
 
@@ -65,10 +79,106 @@ ENVIRON = {
     "wsgi.run_once": False,
     "wsgi.multithread": True,
     "wsgi.multiprocess": True,
+    "wsgi.file_wrapper": FileWrapper,
     "uwsgi.version": b"2.0.31",
     "uwsgi.core": 0,
     "uwsgi.node": b"node",
 }
+
+# -- what the applications answer with ----------------------------------------
+
+GREETING = {"message": "Hello, World!", "id": 42, "tags": ["a", "b"]}
+
+ORDER = {
+    "id": 1029,
+    "customer": {"name": "Jane Doe", "email": "jane@example.com", "vip": True},
+    "items": [
+        {"sku": f"A-{n:04}", "title": f"item number {n}", "price": 9.5 + n, "count": n}
+        for n in range(12)
+    ],
+    "note": "leave it at the door, please",
+}
+
+FORM = (
+    b"name=Jane+Doe&email=jane%40example.com&street=Main+street+1&city=Springfield"
+    b"&zip=12345&country=US&phone=%2B1+555+0100&size=42&colour=blue&terms=on"
+)
+
+FILE_SIZE = 1 << 20
+ROWS = 100_000
+ROW_KEYS = ("id", "name", "price")
+CHUNK = b"x" * 100
+CHUNKS = 1000
+
+BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
+UPLOAD_SIZE = 65536
+
+
+def file_content():
+    """Return the content of the file that is served."""
+    return random.Random(1).randbytes(FILE_SIZE)
+
+
+def upload():
+    """Return a multipart body: three fields and a file."""
+    content = random.Random(2).randbytes(UPLOAD_SIZE)
+    parts = [
+        f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode()
+        for name, value in (("title", "a book"), ("year", "2026"), ("lang", "en"))
+    ]
+    parts.append(
+        b'Content-Disposition: form-data; name="file"; filename="x.bin"\r\n'
+        b"Content-Type: application/octet-stream\r\n\r\n" + content
+    )
+    line = b"--" + BOUNDARY.encode()
+    return (
+        b"".join(line + b"\r\n" + part + b"\r\n" for part in parts) + line + b"--\r\n"
+    )
+
+
+def rows():
+    """Yield the rows of the JSON stream, a new dict each."""
+    for number in range(ROWS):
+        yield {"id": number, "name": "a row", "price": 9.5}
+
+
+def is_rows(body):
+    """Tell whether a body is the JSON stream."""
+    value = json.loads(body)
+    return value == {"rows": list(rows())}
+
+
+# -- what a client sends after a first answer ---------------------------------
+
+
+def conditional(headers):
+    """Return what a browser asks with that has the file already."""
+    have = {name.lower(): value for name, value in headers}
+    environ = {"HTTP_IF_MODIFIED_SINCE": have["last-modified"]}
+    if "etag" in have:
+        environ["HTTP_IF_NONE_MATCH"] = have["etag"]
+    return environ
+
+
+def with_cookie(headers):
+    """Return the cookies that were set."""
+    pairs = [v.partition(";")[0] for n, v in headers if n.lower() == "set-cookie"]
+    return {"HTTP_COOKIE": "; ".join(pairs)}
+
+
+def at(path, query="", **more):
+    """Return what differs for a path."""
+    uri = f"{path}?{query}" if query else path
+    return {"PATH_INFO": path, "REQUEST_URI": uri, "QUERY_STRING": query, **more}
+
+
+def post(path, content_type):
+    """Return what differs for a body."""
+    return at(path, REQUEST_METHOD="POST", CONTENT_TYPE=content_type)
+
+
+QUERY = "q=blue+shoes&page=2&sort=price&order=asc&limit=20"
+COOKIES = "theme=dark; lang=en-US; visit=1029"
 
 SCENARIOS = [
     Scenario(
@@ -82,17 +192,174 @@ SCENARIOS = [
     Scenario(
         "params",
         "two path params",
-        {"PATH_INFO": "/user/joe/42", "REQUEST_URI": "/user/joe/42"},
+        at("/user/joe/42"),
         200,
         b"joe 42",
         goals=(("falcon", 0.62), ("wheezy", 0.82), ("raw", 2.0)),
     ),
     Scenario(
+        "json",
+        "JSON out",
+        at("/json"),
+        200,
+        GREETING,
+        goals=(("falcon", 0.42), ("wheezy", 0.60), ("raw", 1.2)),
+    ),
+    Scenario(
+        "json-echo",
+        "JSON in and out, 1 kB",
+        post("/json", "application/json"),
+        200,
+        ORDER,
+        json.dumps(ORDER).encode(),
+        goals=(("falcon", 0.82), ("wheezy", 0.94), ("raw", 1.05)),
+    ),
+    Scenario(
+        "query",
+        "5 query arguments",
+        at("/query", QUERY),
+        200,
+        b"blue shoes 2 price asc 20",
+        goals=(("falcon", 0.92), ("wheezy", 0.58), ("raw", 1.2)),
+    ),
+    Scenario(
+        "form",
+        "urlencoded form, 10 fields",
+        post("/form", "application/x-www-form-urlencoded"),
+        200,
+        b"Jane Doe jane@example.com +1 555 0100",
+        FORM,
+        goals=(("falcon", 0.98), ("wheezy", 0.36), ("raw", 0.6)),
+    ),
+    Scenario(
+        "multipart",
+        "multipart, 3 fields + 64 KiB",
+        post("/upload", f"multipart/form-data; boundary={BOUNDARY}"),
+        200,
+        f"a book 2026 en {UPLOAD_SIZE}".encode(),
+        upload(),
+        goals=(("falcon", 0.30), ("best", 0.21), ("raw", 1.6)),
+    ),
+    Scenario(
         "404",
         "404",
-        {"PATH_INFO": "/not/here", "REQUEST_URI": "/not/here"},
+        at("/not/here"),
         404,
         None,
         goals=(("falcon", 0.08), ("wheezy", 0.85), ("raw", 4.0)),
     ),
+    Scenario(
+        "cookies",
+        "cookies in and out",
+        at("/cookies", HTTP_COOKIE=COOKIES),
+        200,
+        b"en-US",
+        goals=(("falcon", 0.33), ("wheezy", 0.92), ("raw", 2.5)),
+        header="set-cookie",
+    ),
+    Scenario(
+        "hooks",
+        "2 before + 2 after hooks",
+        {},
+        200,
+        b"Hello, joe!",
+        goals=(("falcon", 0.58), ("wheezy", 0.95), ("raw", 3.1)),
+        header="x-frame-options",
+    ),
+    Scenario(
+        "routes-1000",
+        "last of 1,000 dynamic routes",
+        at("/r999/joe/42"),
+        200,
+        b"joe 42",
+        goals=(("falcon", 0.18), ("best", 0.27), ("raw", 2.7)),
+    ),
+    Scenario(
+        "routes-10000",
+        "last of 10,000",
+        at("/r9999/joe/42"),
+        200,
+        b"joe 42",
+        goals=(("raw", 2.9),),
+        short=False,
+        slow=True,
+    ),
+    Scenario(
+        "routes-10",
+        "last of 10",
+        at("/r9/joe/42"),
+        200,
+        b"joe 42",
+        short=False,
+    ),
+    Scenario(
+        "file",
+        "1 MB file, 200",
+        at("/file.bin"),
+        200,
+        lambda body: body == file_content(),
+        goals=(("falcon", 0.72), ("raw", 1.15)),
+        short=False,
+    ),
+    Scenario(
+        "file-304",
+        "1 MB file, 304",
+        at("/file.bin"),
+        304,
+        b"",
+        goals=(("falcon", 0.40), ("raw", 3.5)),
+        short=False,
+        prime=conditional,
+    ),
+    Scenario(
+        "file-206",
+        "1 MB file, 206 of 64 KiB",
+        at("/file.bin", HTTP_RANGE="bytes=1000-66535"),
+        206,
+        lambda body: body == file_content()[1000:66536],
+        goals=(("falcon", 0.55), ("raw", 1.5)),
+        short=False,
+        header="content-range",
+    ),
+    Scenario(
+        "session",
+        "session cookie round trip",
+        at("/session"),
+        200,
+        b"2 joe",
+        goals=(("falcon", 0.88), ("raw", 3.9)),
+        short=False,
+        header="set-cookie",
+        prime=with_cookie,
+    ),
+    Scenario(
+        "session-plain",
+        "the same, compress=None",
+        at("/session-plain"),
+        200,
+        b"2 joe",
+        goals=(("falcon", 0.45), ("wheezy", 0.70), ("raw", 2.0)),
+        short=False,
+        header="set-cookie",
+        prime=with_cookie,
+    ),
+    Scenario(
+        "stream",
+        "stream of 1,000 chunks",
+        at("/stream"),
+        200,
+        CHUNK * CHUNKS,
+        goals=(("falcon", 0.97), ("raw", 1.05)),
+        short=False,
+    ),
+    Scenario(
+        "json-stream",
+        "JSON stream, 100k rows",
+        at("/rows"),
+        200,
+        is_rows,
+        goals=(("falcon", 0.45), ("raw", 1.10)),
+        short=False,
+    ),
 ]
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

@@ -14,6 +14,8 @@ from io import BytesIO
 from pathlib import Path
 from time import process_time
 
+from scenarios import BY_NAME, ENVIRON
+
 HERE = Path(__file__).parent
 #: Framework to its file in apps/, less "_app.py" (its own name is taken).
 FRAMEWORKS = {
@@ -28,21 +30,20 @@ FRAMEWORKS = {
 }
 
 
-def make_environ(scenario):
+def make_environ(application, scenario):
     """Return the environ of a scenario; the input is added to each copy."""
-    from scenarios import ENVIRON
-
     environ = ENVIRON | {"wsgi.errors": sys.stderr} | scenario.environ
     if scenario.body:
         environ["CONTENT_LENGTH"] = str(len(scenario.body))
+    if scenario.prime is not None:
+        environ |= scenario.prime(call(application, environ)[1])
     return environ
 
 
-def call_once(application, scenario):
+def call(application, environ, payload=b""):
     """Return status, headers and body of one call."""
     started = []
-    environ = make_environ(scenario)
-    environ["wsgi.input"] = BytesIO(scenario.body)
+    environ = environ | {"wsgi.input": BytesIO(payload)}
     result = application(environ, lambda *args: started.append(args))
     body = b"".join(result)
     if hasattr(result, "close"):
@@ -50,14 +51,12 @@ def call_once(application, scenario):
     return int(started[0][0].split()[0]), started[0][1], body
 
 
-def time_calls(application, scenario, count):
-    """Return the CPU seconds of so many calls, body drained and closed."""
-    template, payload = make_environ(scenario), scenario.body
+def call_often(application, template, payload, count):
+    """Call an application so many times, body drained and closed."""
 
     def start_response(status, headers, exc_info=None):
         return None
 
-    begin = process_time()
     for _ in range(count):
         environ = template.copy()
         environ["wsgi.input"] = BytesIO(payload)
@@ -67,39 +66,53 @@ def time_calls(application, scenario, count):
         close = getattr(result, "close", None)
         if close is not None:
             close()
-    return process_time() - begin
 
 
 class Worker:
     """Carries out the commands of the coordinator."""
 
     def __init__(self, framework):
-        sys.path.insert(0, str(HERE / "apps"))
+        sys.path[:0] = [str(HERE), str(HERE / "apps")]
         self.module = importlib.import_module(FRAMEWORKS[framework] + "_app")
-        from scenarios import SCENARIOS
-
-        self.scenarios = {scenario.name: scenario for scenario in SCENARIOS}
+        self.environs = {}
 
     def has(self, name):
         """Tell whether the framework takes part in a row."""
-        return name in self.module.APPLICATIONS
+        return name in self.module.APPLICATIONS or name in self.module.FACTORIES
+
+    def application(self, name):
+        """Return the application of a row."""
+        applications = self.module.APPLICATIONS
+        if name not in applications:
+            applications[name] = self.module.FACTORIES[name]()
+        return applications[name]
+
+    def environ(self, name):
+        """Return the environ of a row."""
+        if name not in self.environs:
+            environ = make_environ(self.application(name), BY_NAME[name])
+            self.environs[name] = environ
+        return self.environs[name]
 
     def check(self, name):
         """Return None if the answer is right, else what came instead."""
-        scenario = self.scenarios[name]
-        status, _, body = call_once(self.module.APPLICATIONS[name], scenario)
-        if scenario.accepts(status, body):
+        scenario = BY_NAME[name]
+        answer = call(self.application(name), self.environ(name), scenario.body)
+        if scenario.accepts(*answer):
             return None
-        return f"{status} {body[:200]!r}"
+        status, headers, body = answer
+        return f"{status} {headers} {body[:200]!r}"
 
     def time(self, name, count):
         """Return CPU seconds of so many calls."""
-        application = self.module.APPLICATIONS[name]
-        return time_calls(application, self.scenarios[name], count)
+        arguments = self.application(name), self.environ(name), BY_NAME[name].body
+        begin = process_time()
+        call_often(*arguments, count)
+        return process_time() - begin
 
 
-def main(framework):
-    """Serve commands until stdin ends."""
+def serve(framework):
+    """Carry out commands until stdin ends."""
     # What a framework prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -112,4 +125,4 @@ def main(framework):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(sys.argv[1])

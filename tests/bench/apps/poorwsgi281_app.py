@@ -1,10 +1,25 @@
 """PoorWSGI 2.8.1, in the words of its own documentation."""
 
-from poorwsgi import Application
+import os
+from functools import partial
+
+from scenarios import CHUNK, CHUNKS, GREETING, rows
+
+from poorwsgi import Application, state
+from poorwsgi.headers import http_to_time, parse_range
+from poorwsgi.response import (
+    FileResponse,
+    JSONGeneratorResponse,
+    NotModifiedResponse,
+    Response,
+)
+from poorwsgi.session import PoorSession
 
 IMPORTS = "poorwsgi.wsgi"
+KEY = "a secret key of some length"
 
 application = Application("bench")
+hooked = Application("bench hooks")
 
 
 @application.route("/")
@@ -17,4 +32,144 @@ def user(req, name, number):
     return f"{name} {number}"
 
 
-APPLICATIONS = dict.fromkeys(("static", "params", "404"), application)
+@application.route("/json")
+def json_out(req):
+    return GREETING
+
+
+@application.route("/json", method=state.METHOD_POST)
+def json_echo(req):
+    return req.json
+
+
+@application.route("/query")
+def query(req):
+    args = req.args
+    return " ".join(
+        (args["q"], args["page"], args["sort"], args["order"], args["limit"])
+    )
+
+
+@application.route("/form", method=state.METHOD_POST)
+def form(req):
+    fields = req.form
+    name, email = fields.getvalue("name"), fields.getvalue("email")
+    return f"{name} {email} {fields.getvalue('phone')}"
+
+
+@application.route("/upload", method=state.METHOD_POST)
+def upload(req):
+    fields = req.form
+    text = " ".join(fields.getvalue(name) for name in ("title", "year", "lang"))
+    return f"{text} {len(fields['file'].file.read())}"
+
+
+@application.route("/cookies")
+def cookies(req):
+    visits = int(req.cookies["visit"].value) + 1
+    response = Response(req.cookies["lang"].value)
+    cookie = f"visit={visits}; HttpOnly; Path=/; SameSite=Lax"
+    response.add_header("Set-Cookie", cookie)
+    return response
+
+
+@application.route("/stream")
+def stream(req):
+    return (CHUNK for _ in range(CHUNKS)), "application/octet-stream"
+
+
+@application.route("/rows")
+def json_rows(req):
+    return JSONGeneratorResponse(rows=rows())
+
+
+@application.route("/file.bin")
+def file(req):
+    # Its document root knows neither conditions nor ranges.
+    path = os.environ["BENCH_FILES"] + "/file.bin"
+    changed = int(os.stat(path).st_mtime)
+    since = req.headers.get("If-Modified-Since")
+    if since and http_to_time(since) >= changed:
+        return NotModifiedResponse(date=changed)
+    response = FileResponse(path)
+    if "Range" in req.headers:
+        response.make_partial(parse_range(req.headers["Range"]).get("bytes"))
+    return response
+
+
+def visit(req, session):
+    session.load(req.cookies)
+    data = session.data
+    data["user"] = "joe"
+    data["visits"] = data.get("visits", 0) + 1
+    response = Response(f"{data['visits']} {data['user']}")
+    session.header(response)
+    return response
+
+
+@application.route("/session")
+def session(req):
+    return visit(req, PoorSession(KEY))
+
+
+@application.route("/session-plain")
+def session_plain(req):
+    return visit(req, PoorSession(KEY, compress=None))
+
+
+@hooked.route("/")
+def hello_user(req):
+    return f"Hello, {req.user}!"
+
+
+@hooked.before_response()
+def before_1(req):
+    req.user = "joe"
+
+
+@hooked.before_response()
+def before_2(req):
+    req.language = "en"
+
+
+@hooked.after_response()
+def after_1(req, res):
+    res.add_header("X-Frame-Options", "DENY")
+    return res
+
+
+@hooked.after_response()
+def after_2(req, res):
+    return res
+
+
+def routes(count):
+    app = Application(f"bench {count}")
+    for number in range(count):
+        app.set_route(f"/r{number}/<name>/<number:int>", user)
+    return app
+
+
+PLAIN = [
+    "static",
+    "params",
+    "json",
+    "json-echo",
+    "query",
+    "form",
+    "multipart",
+    "404",
+    "cookies",
+    "stream",
+    "json-stream",
+    "session",
+    "session-plain",
+    "file",
+    "file-304",
+    "file-206",
+]
+APPLICATIONS = {
+    **dict.fromkeys(PLAIN, application),
+    "hooks": hooked,
+}
+FACTORIES = {f"routes-{n}": partial(routes, n) for n in (10, 1000, 10_000)}
