@@ -8,6 +8,11 @@ EXPECTED = {
         (200, "Hello, World!"),
         (404, "There is no /nothing here."),
     ],
+    "profile_start.py": [
+        (200, "text/html; charset=utf-8", "Say hello"),
+        (200, "Hello, Ada!"),
+        (404, "There is no /nothing here."),
+    ],
     "simple_json.py": [
         (200, "Content-Type: application/json", '{"now": "20'),
         (200, '{"squares": [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]}'),
