@@ -7,6 +7,7 @@ EXAMPLE ?= examples/showcase.py
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 FUZZ_ARGS ?=
+SOAK_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -96,6 +97,10 @@ browser: $(VENV)/.ready ## Open our pages in headless Chromium
 fuzz: $(VENV)/.ready ## Mutate bodies, then all other inputs (FUZZ_ARGS=--seconds=600)
 	$(BIN)/python -P tests/fuzz/fuzz_bodies.py $(FUZZ_ARGS)
 	PYTHONPATH=tests $(BIN)/python -P tests/fuzz/fuzz_requests.py $(FUZZ_ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.uwsgi ## Send 200,000 requests, then faults under uWSGI (SOAK_ARGS=)
+	PYTHONPATH=tests $(BIN)/python -P tests/soak/soak.py $(SOAK_ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Show the lines and branches that no test runs
