@@ -45,7 +45,6 @@ OTHER_READS = frozenset(
         "readall",
         "readinto1",
         "seek",
-        "seekable",
         "tell",
     )
 )
@@ -290,6 +289,10 @@ class CopiedInput:
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+    def seekable(self) -> bool:
+        """Return False: Django 6.1 asks, and then reads on."""
+        return False
 
     def __getattr__(self, name: str) -> Any:
         """Leave what only some servers have to them, but no way past the copy."""

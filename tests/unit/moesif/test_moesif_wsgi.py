@@ -368,3 +368,9 @@ def test_two_middlewares_do_not_meet(make_site, collector):
         for call in collector.posts()
     }
     assert names == {"app-id": "first", "2": "second"}
+
+
+def test_the_copied_input_can_not_seek():
+    """Django 6.1 asks before it reads a form."""
+    stream = CopiedInput(io.BytesIO(BODY), BodyCopy(10), None)
+    assert stream.seekable() is False
