@@ -1,7 +1,9 @@
 """An application as plain data, which route is whose, and what is masked."""
 
 import dataclasses
+import doctest
 import functools
+import importlib
 import json
 import logging
 import sys
@@ -26,6 +28,13 @@ from poorwsgi.inspector import (
 @pytest.fixture
 def app(request):
     return Application(request.node.nodeid)
+
+
+@pytest.mark.parametrize(
+    "name", ["checks", "inspector", "logs", "profiling", "testing"]
+)
+def test_examples_of_a_module_give_what_it_says(name):
+    assert doctest.testmod(importlib.import_module(f"poorwsgi.{name}")).failed == 0
 
 
 def handler(req, *values):
@@ -175,7 +184,11 @@ def test_secrets_are_masked(name, value, expected):
 def test_the_secrets_of_an_application_are_masked_everywhere(app):
     """Its key, all of a list of keys, as text or bytes."""
     app.secret_key = ["first-key", b"zweiter\xffkey"]
-    environ = {"X": "a first-key b", "Y": repr(b"zweiter\xffkey"), "poor_Z": "third-key"}
+    environ = {
+        "X": "a first-key b",
+        "Y": repr(b"zweiter\xffkey"),
+        "poor_Z": "third-key",
+    }
     environ["poor_SecretKey"] = "third-key"
     text = json.dumps(as_data(inspect_application(app, environ)))
     for secret in ("first-key", "zweiter", "third-key"):
