@@ -826,7 +826,11 @@ class Body:
     def form(self) -> FieldStorage | None:
         """Return the form, or None if the body is none."""
         if self._form is _UNSET:
-            self._form = self._guarded(self._parse_form)
+            try:
+                self._form = self._parse_form()
+            except BodyError as err:
+                self._note(err)
+                raise
         return self._form
 
     def _parse_form(self) -> FieldStorage | None:
@@ -934,7 +938,11 @@ class Body:
     def json(self) -> Any:
         """Return the value of a JSON body, or NOT_JSON if it is none."""
         if self._json is _UNSET:
-            self._json = self._guarded(self._parse_json)
+            try:
+                self._json = self._parse_json()
+            except BodyError as err:
+                self._note(err)
+                raise
         return self._json
 
     def _parse_json(self) -> Any:

@@ -134,6 +134,23 @@ def digest_algorithms() -> dict[str, Any]:
 class Settings:
     """Options of `Application`; each may change between two requests."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let an option that a subclass sets in its body be its new default.
+
+        The hot path reads the value below the option, so it has to be there.
+        """
+        super().__init_subclass__(**kwargs)
+        for name, value in list(vars(cls).items()):
+            option = getattr(super(cls, cls), name, None)
+            if not isinstance(option, Option) or isinstance(value, Option):
+                continue
+            if hasattr(value, "__get__"):  # a property, or a function
+                setattr(cls, option.attribute, value)
+            else:
+                changed = Option(value, option.convert, option.__doc__ or "")
+                setattr(cls, name, changed)
+                changed.__set_name__(cls, name)
+
     # -- what is parsed by itself ------------------------------------------
     auto_args = Option(True, _bool, "Parse the query string into `Request.args`.")
     auto_form = Option(True, _bool, "Parse form bodies into `Request.form`.")

@@ -197,6 +197,8 @@ class BaseResponse:
     #: First and last byte to send, decided when the headers are.
     _slice: tuple[int, int] | None = None
     _used = False
+    #: True if the answer is made by no code but that of `Response`.
+    _is_plain = False
     #: Set when the server has been given the headers: what fails later is its.
     _told = False
     #: Set before the call when nobody will read the body.
@@ -214,6 +216,8 @@ class BaseResponse:
         if content_type is not HTML:
             check_header("Content-Type", content_type)
         self.content_type = content_type
+        #: A plain list, as long as nobody has read `headers`, holds neither
+        #: Content-Type nor Content-Length, and belongs to this response alone.
         self._headers = header_pairs(headers)
         self._status_code = HTTP_OK
         if status_code != HTTP_OK or type(status_code) is not int:
@@ -257,7 +261,20 @@ class BaseResponse:
 
     def add_header(self, name: str, value: Any = None, **kwargs: str | None) -> None:
         """Append a header; keywords are its parameters. See `Headers.add_header`."""
-        self.headers.add_header(name, value, **kwargs)
+        pairs = self._headers
+        if (
+            type(pairs) is list
+            and type(name) is type(value) is str
+            and not kwargs
+            and name[:8].lower() != "content-"
+            and name.isascii()
+            and value.isascii()
+        ):
+            # PERF: the table is made when somebody reads it; 1.0 of 1.8 us.
+            check_header(name, value)
+            pairs.append((name, value))
+        else:
+            self.headers.add_header(name, value, **kwargs)
 
     def set_cookie(
         self, name: str, value: str = "", **attributes: Unpack[CookieAttributes]
@@ -538,11 +555,27 @@ def range_not_satisfiable(
 
 # -- bodies in memory ------------------------------------------------------
 
+_BODILESS = frozenset((HTTP_NO_CONTENT, HTTP_NOT_MODIFIED))
+#: What a subclass of `Response` that is sent the short way has left alone.
+_SEAMS = (
+    *("__call__", "__start_response__", "__end_of_response__", "_answer"),
+    *("_complete", "_add_content", "_size"),
+)
+#: PERF: headers of short bodies, ready; 0.1 us for each answer.
+LENGTHS = [("Content-Length", str(size)) for size in range(1024)]
+
 
 class Response(BaseResponse):
     """A body in memory, text (as UTF-8) or bytes."""
 
     _data: bytes | bytearray
+    _is_plain = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._is_plain = all(
+            getattr(cls, name) is getattr(Response, name) for name in _SEAMS
+        )
 
     def __init__(
         self,
@@ -555,7 +588,13 @@ class Response(BaseResponse):
             data = data.encode()
         elif not isinstance(data, (bytes, bytearray, memoryview)):
             raise ArgumentError(f"data must be str or bytes, not {type(data)}")
-        super().__init__(content_type, headers, status_code)
+        if content_type is HTML and headers is None and status_code is HTTP_OK:
+            # PERF: nothing to check; 0.35 of 0.8 us.
+            self.content_type = HTML
+            self._headers = [POWERED_BY]
+            self._status_code = HTTP_OK
+        else:
+            super().__init__(content_type, headers, status_code)
         self._data = data if type(data) is bytes else bytes(data)
 
     @property
@@ -580,6 +619,37 @@ class Response(BaseResponse):
 
     def _size(self) -> int | None:
         return len(self._data)
+
+    def _answer(self) -> Answer | None:
+        """Return status, headers and body as a call would send them, once.
+
+        None if that takes the long way: a range, or a status without a body.
+
+        PERF: four methods and a file object less, 2.1 of 3.0 us.
+        """
+        status = self._status_code
+        if self._used or self._ranges or status < HTTP_OK or status in _BODILESS:
+            return None
+        self._used = True
+        headers, data = self._headers, self._data
+        body = data if type(data) is bytes else bytes(data)
+        size = len(body)
+        if type(headers) is list:
+            pairs = headers
+            if self.content_type is HTML:
+                pairs.append(CONTENT_TYPE_HTML)
+            elif self.content_type:
+                check_header("Content-Type", self.content_type)
+                pairs.append(("Content-Type", self.content_type))
+            pairs.append(
+                LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
+            )
+        else:
+            pairs = headers._pairs.copy()  # type: ignore[union-attr]
+            self._add_content(pairs, size)
+            self._headers = Headers.wrap(pairs)
+        self._told = True
+        return STATUS_LINES[status], pairs.copy(), body
 
     def __end_of_response__(self) -> Iterable[bytes]:
         """Return the body, or the range of it, as a file in memory."""
@@ -1209,6 +1279,8 @@ def to_response(value: Any) -> BaseResponse:
     """
     if isinstance(value, BaseResponse):
         return value
+    if type(value) is str and value.isascii():
+        return Response(value)  # PERF: make_response() does no more, in 0.4 us
     if not isinstance(value, tuple):
         return make_response(value)
     if len(value) > 1 and isinstance(value[1], int):
@@ -1231,9 +1303,6 @@ def _from_status_tuple(
 
 
 # -- the short way ---------------------------------------------------------
-
-#: PERF: headers of short bodies, ready; 0.1 us for each answer.
-LENGTHS = [("Content-Length", str(size)) for size in range(1024)]
 
 
 def text_answer(value: str, _: object = None) -> Answer:
