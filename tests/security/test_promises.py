@@ -10,11 +10,14 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fuzz.world import call, environ_of, make_application, unique
+from soak.mixed import KINDS
 
 from poorwsgi import Application, abort, state
 from poorwsgi.response import GeneratorResponse, JSONResponse, Response
@@ -426,3 +429,16 @@ def test_nothing_random_is_fixed_before_a_fork(tmp_path):
     texts = out.split("\n")[:-1]
     assert len(texts) == 12
     assert len(set(texts)) == 12, texts
+
+
+@pytest.mark.parametrize("jump", [-(10**9), -3600, 3600, 10**9, 10**11])
+def test_a_clock_that_jumps_is_no_error(monkeypatch, world, jump):
+    """Sessions and nonces from the future or the past are refused, or let in."""
+    made = {name: KINDS[name][0](7) for name in ("session", "digest")}
+    now = time.time() + jump
+    clock = SimpleNamespace(time=lambda: now)
+    for module in ("session", "digest", "cookies"):
+        monkeypatch.setattr(f"poorwsgi.{module}.time", clock)
+    for environ in made.values():
+        assert call(world, environ).status in (200, 401)
+        assert call(world, environ).status in (200, 401)
