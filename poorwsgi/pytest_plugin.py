@@ -103,8 +103,12 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the last answers of a test that failed."""
     report = yield
-    answers = item.stash.get(_ANSWERS, [])
-    if report.when == "call" and report.failed and answers:
+    if report.when != "call" or _ANSWERS not in item.stash:
+        return report
+    answers = item.stash[_ANSWERS]
+    # Kept, they would keep each application alive until the run ends.
+    del item.stash[_ANSWERS]
+    if report.failed and answers:
         text = "\n".join(map(repr, answers[-MAX_ANSWERS:]))
         report.sections.append(("Answers of the application", text))
     return report

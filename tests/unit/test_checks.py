@@ -350,6 +350,7 @@ def test_a_relative_document_root(app, tmp_path, monkeypatch):
     assert check(app, {}) == []
 
 
+@pytest.mark.filterwarnings("ignore:debug is on")
 @pytest.mark.parametrize(
     ("arguments", "address"),
     [
@@ -375,6 +376,7 @@ def test_debug_where_others_can_see_it(app, monkeypatch, arguments, address):
     assert found.fix == "set debug to False, or listen at 127.0.0.1"
 
 
+@pytest.mark.filterwarnings("ignore:debug is on")
 def test_debug_under_uwsgi(app, monkeypatch):
     """Its options tell, as bytes."""
 
