@@ -707,6 +707,35 @@ class Application(Registry):
 
         return check(self)
 
+    #: Where `openapi` starts from: servers, tags, security schemes, texts.
+    openapi_base: dict[str, Any] | None = None
+
+    def openapi(
+        self, *, title: str = "", version: str = "", description: str = ""
+    ) -> dict[str, Any]:
+        """Return the OpenAPI 3.1 document of the routes; see `poorwsgi.openapi`.
+
+        .. versionadded:: 3.0
+        """
+        from poorwsgi.openapi import document
+
+        return document(self, title=title, version=version, description=description)
+
+    def openapi_ui(
+        self,
+        path: str = "/docs",
+        *,
+        spec: dict[str, Any] | None = None,
+        folder: str | None = None,
+    ) -> None:
+        """Serve a page that shows the OpenAPI document; see `poorwsgi.openapi`.
+
+        .. versionadded:: 3.0
+        """
+        from poorwsgi.openapi import openapi_ui
+
+        openapi_ui(self, path, spec=spec, folder=folder)
+
     def __original_request__(
         self, env: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:

@@ -1,0 +1,600 @@
+"""OpenAPI documents made of routes, the command line, and what the page serves."""
+
+import importlib.util
+import json
+import os
+import sys
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
+from uuid import UUID
+
+import msgspec
+import pydantic
+import pytest
+from openapi_spec_validator import validate
+
+from poorwsgi import Application
+from poorwsgi.__main__ import main
+from poorwsgi.fieldstorage import FieldStorage
+from poorwsgi.openapi import differences, operation
+from poorwsgi.response import FileResponse, TextResponse
+from poorwsgi.schema import Schemas
+from poorwsgi.testing import TestClient
+from poorwsgi.typed import Cookie, Form, Header, Query, typed
+
+ROOT = Path(__file__).parents[2]
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass
+class Item:
+    """A thing that is sold."""
+
+    name: str
+    price: float = 1.5
+    color: Color = Color.RED
+    parent: "Item | None" = None
+
+
+class Person(TypedDict):
+    name: str
+    born: NotRequired[date]
+
+
+class Model(pydantic.BaseModel):
+    name: str
+    item: Item | None = None
+
+
+class Struct(msgspec.Struct):
+    name: str
+    count: int = 1
+
+
+UserId = NewType("UserId", int)
+
+
+def described(app, **options):
+    """Return the document, after the public validator has accepted it."""
+    made = app.openapi(**options)
+    validate(made)
+    return made
+
+
+# -- schemas -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hint", "expected"),
+    [
+        (Any, {}),
+        (None, {"type": "null"}),
+        (bool, {"type": "boolean"}),
+        (int, {"type": "integer"}),
+        (float, {"type": "number"}),
+        (datetime, {"type": "string", "format": "date-time"}),
+        (date, {"type": "string", "format": "date"}),
+        (UUID, {"type": "string", "format": "uuid"}),
+        (UserId, {"type": "integer"}),
+        (str | None, {"type": ["string", "null"]}),
+        (int | str, {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+        (int | Any, {}),
+        (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}),
+        (Literal["a", 1], {"enum": ["a", 1]}),
+        (list[int], {"type": "array", "items": {"type": "integer"}}),
+        (
+            set[int],
+            {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
+        ),
+        (tuple[int, ...], {"type": "array", "items": {"type": "integer"}}),
+        (
+            tuple[int, str],
+            {
+                "type": "array",
+                "prefixItems": [{"type": "integer"}, {"type": "string"}],
+                "minItems": 2,
+                "maxItems": 2,
+            },
+        ),
+        (dict[str, Any], {"type": "object"}),
+        (
+            dict[str, int],
+            {"type": "object", "additionalProperties": {"type": "integer"}},
+        ),
+        (
+            Annotated[int, Query(ge=1, description="How many")],
+            {"type": "integer", "minimum": 1, "description": "How many"},
+        ),
+        (
+            Annotated[list[int], Query(min_length=1)],
+            {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+        ),
+        (
+            Annotated[int | None, Query(le=3)],
+            {"type": ["integer", "null"], "maximum": 3},
+        ),
+        (Annotated[int, {"examples": [5]}], {"type": "integer", "examples": [5]}),
+        (complex, {}),
+    ],
+)
+def test_the_schema_of_a_hint(hint, expected):
+    assert Schemas().of(hint) == expected
+
+
+def test_types_with_a_name_become_components():
+    schemas = Schemas()
+    assert schemas.of(Item) == {"$ref": "#/components/schemas/Item"}
+    assert schemas.components["Item"] == {
+        "title": "Item",
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "price": {"type": "number", "default": 1.5},
+            "color": {"$ref": "#/components/schemas/Color"},
+            "parent": {
+                "anyOf": [{"$ref": "#/components/schemas/Item"}, {"type": "null"}]
+            },
+        },
+        "required": ["name"],
+        "description": "A thing that is sold.",
+    }
+    assert schemas.components["Color"] == {"type": "string", "enum": ["red", "blue"]}
+    assert schemas.of(Person) == {"$ref": "#/components/schemas/Person"}
+    assert schemas.components["Person"]["required"] == ["name"]
+
+
+def test_two_types_of_one_name_stay_two():
+    schemas = Schemas()
+    one = Enum("Same", {"A": "a"})
+    other = Enum("Same", {"B": "b"})
+    assert schemas.of(one) != schemas.of(other)
+    assert schemas.of(one) == schemas.of(one)
+
+
+def test_pydantic_and_msgspec_describe_themselves():
+    schemas = Schemas()
+    assert schemas.of(Model) == {"$ref": "#/components/schemas/Model"}
+    assert schemas.components["Model"]["properties"]["name"]["type"] == "string"
+    assert "Item" in schemas.components
+    assert schemas.of(list[Struct])["items"] == {"$ref": "#/components/schemas/Struct"}
+    assert schemas.components["Struct"]["required"] == ["name"]
+
+
+# -- documents ---------------------------------------------------------------------
+
+
+def test_a_route_without_hints_is_described_by_its_rule_and_docstring(app):
+    @app.route("/user/<id:int>")
+    def user(req, number):
+        """Return a user.
+
+        Who is gone is not there.
+        """
+
+    made = described(app, title="Users", version="2.0", description="All of them")
+    assert made["openapi"] == "3.1.0"
+    assert made["info"] == {
+        "title": "Users",
+        "version": "2.0",
+        "description": "All of them",
+    }
+    assert made["paths"] == {
+        "/user/{id}": {
+            "get": {
+                "operationId": "user",
+                "summary": "Return a user.",
+                "description": "Who is gone is not there.",
+                "parameters": [
+                    {
+                        "name": "id",
+                        "in": "path",
+                        "required": True,
+                        "schema": {"type": "integer"},
+                    }
+                ],
+                "responses": {
+                    "200": {"description": "OK"},
+                    "404": {"description": "Not Found"},
+                    "default": {"description": "Any other error."},
+                },
+            }
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("group", "schema"),
+    [
+        ("<a>", {"type": "string", "minLength": 1}),
+        ("<a:path>", {"type": "string", "minLength": 1}),
+        ("<a:word>", {"type": "string", "pattern": r"^\w+$"}),
+        ("<a:float>", {"type": "number"}),
+        ("<a:uuid>", {"type": "string", "format": "uuid"}),
+        ("<a:any(x,y)>", {"enum": ["x", "y"]}),
+        ("<a:re:x|y>", {"type": "string", "pattern": "^(?:x|y)$"}),
+        ("<a:re:(?P<n>x)>", None),
+        ("<a:key>", {"type": "integer", "minimum": 0, "maximum": 999}),
+        ("<a:day>", {"type": "string", "format": "date"}),
+        ("<a:upper>", {"type": "string"}),
+    ],
+)
+def test_a_filter_becomes_a_schema(app, group, schema):
+    app.set_filter("key", "[0-9]{1,3}", int)
+    app.set_filter("day", r"\d{4}-\d\d-\d\d", date.fromisoformat)
+    app.set_filter("upper", r"(?i:[a-z]+)", str.upper)
+    if schema is None:
+        return
+    app.set_route(f"/x/{group}", lambda req, a: "")
+    (parameter,) = described(app)["paths"]["/x/{a}"]["get"]["parameters"]
+    assert parameter["schema"] == schema
+
+
+def test_rules_that_are_one_path_to_openapi_are_merged(app):
+    def handler(req, value) -> str:
+        return ""
+
+    app.set_route("/x/<a:int>", handler)
+    app.set_route("/x/<b:word>", handler)
+    app.set_route("/x/<c>", handler, "PUT")
+    (item,) = described(app)["paths"].values()
+    (parameter,) = item["get"]["parameters"]
+    assert parameter["schema"]["anyOf"][0] == {"type": "integer"}
+    assert [one["name"] for one in item["put"]["parameters"]] == ["a"]
+
+
+def test_methods_and_operation_ids(app):
+    def handler(req):
+        return ""
+
+    app.set_route("/a", handler, ["GET", "POST"])
+    app.set_route("/b", handler, "HEAD")
+    app.set_route("/c", handler, 511)
+    paths = described(app)["paths"]
+    assert list(paths["/a"]) == ["get", "post"]
+    assert list(paths["/b"]) == ["head"]
+    assert {"get", "post", "put", "delete", "patch"} <= set(paths["/c"])
+    ids = [one["operationId"] for item in paths.values() for one in item.values()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_groups_tag_and_mounts_are_walked(app):
+    inner = Application(app.name + "-inner")
+    inner.set_route("/in/<a:int>", lambda req, a: "")
+    app.mount("/below", inner)
+    group = app.group("/api", name="api")
+    group.set_route("/x", lambda req: "")
+    app.set_regular_route("/regex/.*", lambda req: "")
+    paths = described(app)["paths"]
+    assert set(paths) == {"/below/in/{a}", "/api/x"}
+    assert paths["/api/x"]["get"]["tags"] == ["api"]
+
+
+@pytest.mark.parametrize(
+    ("hint", "code", "content"),
+    [
+        (str, "200", {"text/html": {"schema": {"type": "string"}}}),
+        (TextResponse, "200", {"text/plain": {"schema": {"type": "string"}}}),
+        (
+            dict[str, int],
+            "200",
+            {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "additionalProperties": {"type": "integer"},
+                    }
+                }
+            },
+        ),
+        (
+            tuple[Item, int],
+            "200",
+            {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}},
+        ),
+        (FileResponse, "200", None),
+        (None, "204", None),
+        (Any, "200", None),
+        (tuple[str, str, tuple[()], int], "200", None),
+    ],
+)
+def test_the_annotation_of_the_result(app, hint, code, content):
+    def handler(req):
+        return ""
+
+    handler.__annotations__ = {"return": hint}
+    app.set_route("/x", handler)
+    responses = described(app)["paths"]["/x"]["get"]["responses"]
+    assert list(responses) == [code, "default"]
+    assert responses[code].get("content") == content
+
+
+def test_typed_handlers_are_described_whole(app):
+    @app.post("/x/<id:int>")
+    @typed(status=201)
+    def handler(
+        req,
+        number,
+        item: Item,
+        q: Annotated[int, Query(ge=1, description="How many")],
+        x_n: Annotated[str | None, Header] = None,
+        sid: Annotated[str, Cookie()] = "none",
+    ) -> Item | None:
+        """Do it."""
+
+    made = described(app)["paths"]["/x/{id}"]["post"]
+    assert made["parameters"][1:] == [
+        {
+            "name": "q",
+            "in": "query",
+            "description": "How many",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1},
+        },
+        {"name": "X-N", "in": "header", "schema": {"type": "string"}},
+        {
+            "name": "sid",
+            "in": "cookie",
+            "schema": {"type": "string", "default": "none"},
+        },
+    ]
+    assert made["requestBody"] == {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Item"}}
+        },
+    }
+    assert list(made["responses"]) == ["201", "400", "404", "415", "422", "default"]
+    reference = made["responses"]["422"]["content"]["application/json"]["schema"]
+    assert reference == {"$ref": "#/components/schemas/Problems"}
+
+
+def test_forms_are_described(app):
+    @app.post("/plain")
+    @typed
+    def plain(req, n: Annotated[int, Form()], s: Annotated[str, Form()]) -> str:
+        return ""
+
+    @app.post("/upload")
+    @typed
+    def upload(req, file: Annotated[FieldStorage, Form()]) -> str:
+        return ""
+
+    paths = described(app)["paths"]
+    content = paths["/plain"]["post"]["requestBody"]["content"]
+    assert list(content) == ["application/x-www-form-urlencoded", "multipart/form-data"]
+    assert content["multipart/form-data"]["schema"] == {
+        "type": "object",
+        "properties": {
+            "n": {"type": "integer"},
+            "s": {"type": "string", "minLength": 1},
+        },
+        "required": ["n", "s"],
+    }
+    content = paths["/upload"]["post"]["requestBody"]["content"]
+    assert content["multipart/form-data"]["schema"]["properties"] == {
+        "file": {"type": "string", "format": "binary"}
+    }
+
+
+def test_operation_says_what_the_code_does_not(app):
+    app.openapi_base = {
+        "servers": [{"url": "/v1"}],
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}
+        },
+    }
+
+    @app.put("/x/<id>")
+    @operation(
+        summary="Short",
+        description="Long",
+        tags=["a"],
+        responses={
+            409: "There is one.",
+            201: Item,
+            "5XX": {"description": "Ours."},
+        },
+        request_body=list[Item],
+        parameters=[
+            {"name": "id", "in": "path", "required": True, "schema": {"enum": ["1"]}},
+            {"name": "q", "in": "query", "schema": {"type": "string"}},
+        ],
+        security=[{"bearer": []}],
+        deprecated=True,
+        operation_id="put_x",
+    )
+    def handler(req, number):
+        return ""
+
+    @app.get("/hidden")
+    @operation(hidden=True)
+    def hidden(req):
+        return ""
+
+    made = described(app)
+    assert list(made["paths"]) == ["/x/{id}"]
+    assert made["servers"] == [{"url": "/v1"}]
+    made = made["paths"]["/x/{id}"]["put"]
+    assert (made["summary"], made["description"]) == ("Short", "Long")
+    assert (made["tags"], made["operationId"]) == (["a"], "put_x")
+    assert (made["deprecated"], made["security"]) == (True, [{"bearer": []}])
+    assert [one["schema"] for one in made["parameters"]] == [
+        {"enum": ["1"]},
+        {"type": "string"},
+    ]
+    assert set(made["responses"]) == {
+        "200",
+        "201",
+        "401",
+        "404",
+        "409",
+        "5XX",
+        "default",
+    }
+    items = made["requestBody"]["content"]["application/json"]["schema"]["items"]
+    assert items == {"$ref": "#/components/schemas/Item"}
+
+
+def test_what_the_base_has_wins(app):
+    app.openapi_base = {
+        "info": {"title": "Base", "version": "9"},
+        "paths": {"/x": {"get": {"responses": {"200": {"description": "by hand"}}}}},
+    }
+    app.set_route("/x", lambda req: "")
+    made = described(app)
+    assert made["info"] == {"title": "Base", "version": "9"}
+    assert made["paths"]["/x"]["get"]["responses"]["200"]["description"] == "by hand"
+
+
+EXAMPLES = [
+    path.name
+    for path in sorted((ROOT / "examples").glob("*.py"))
+    if "Application(" in path.read_text() and "redis" not in path.name
+]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_has_a_valid_document(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("app_data", str(tmp_path))
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    path = ROOT / "examples" / name
+    spec = importlib.util.spec_from_file_location(f"openapi_of_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    apps = [one for one in vars(module).values() if isinstance(one, Application)]
+    try:
+        for app in apps:
+            described(app)
+    finally:
+        for app in apps:
+            app.release()
+    assert apps
+
+
+# -- the command -------------------------------------------------------------------
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """A file with an application of one route."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    path = tmp_path / "openapi_command_app.py"
+    path.write_text(
+        "from poorwsgi import Application\n"
+        "app = Application('openapi-command')\n"
+        "app.release()\n"
+        "@app.get('/x')\n"
+        "def x(req) -> dict[str, int]:\n"
+        "    return {}\n"
+    )
+    return path
+
+
+def test_the_command_prints_the_document(program, capsys):
+    assert main(["openapi", str(program)]) == 0
+    made = json.loads(capsys.readouterr().out)
+    validate(made)
+    assert list(made["paths"]) == ["/x"]
+
+
+def test_check_tells_what_has_drifted_apart(program, capsys, tmp_path):
+    main(["openapi", str(program)])
+    stored = json.loads(capsys.readouterr().out)
+    path = tmp_path / "stored.json"
+    path.write_text(json.dumps(stored))
+    assert main(["openapi", str(program), "--check", str(path)]) == 0
+    assert capsys.readouterr().out == ""
+    stored["info"]["title"] = "other"
+    stored["paths"]["/old"] = {}
+    del stored["paths"]["/x"]["get"]["responses"]["default"]
+    path.write_text(json.dumps(stored))
+    assert main(["openapi", str(program), "--check", str(path)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        '~ info > title: "other" -> "openapi-command"',
+        "+ paths > /x > get > responses > default  (only in the code)",
+        "- paths > /old  (only in the file)",
+    ]
+
+
+def test_check_of_no_document_is_wrong_usage(program, capsys, tmp_path):
+    assert main(["openapi", str(program), "--check", str(tmp_path / "none")]) == 2
+    assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stored", "made", "lines"),
+    [
+        ({"a": [1, 2]}, {"a": [1, 3]}, ["~ a[1]: 2 -> 3"]),
+        ({"a": [1]}, {"a": [1, 2]}, ["~ a: [1] -> [1, 2]"]),
+        ({"a": 1}, {"a": True}, ["~ a: 1 -> true"]),
+        ({"a": {"b": 1}}, {"a": {"b": 1}}, []),
+    ],
+)
+def test_differences(stored, made, lines):
+    assert list(differences(stored, made)) == lines
+
+
+# -- the page ----------------------------------------------------------------------
+
+
+def test_the_page_and_its_files_are_served(app):
+    app.set_route("/x", lambda req: "")
+    app.openapi_ui("/api/docs")
+    client = TestClient(app)
+    page = client.get("/api/docs")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for name, media_type in [
+        ("openapi.css", "text/css"),
+        ("openapi.js", "text/javascript"),
+        ("openapi.json", "application/json"),
+    ]:
+        assert f'"docs/{name}"' in page.text
+        answer = client.get(f"/api/docs/{name}")
+        assert answer.headers["Content-Type"].startswith(media_type)
+    assert list(answer.json["paths"]) == ["/x"]
+
+
+def test_the_page_shows_routes_that_came_later_and_escapes_the_title(app):
+    app.openapi_base = {"info": {"title": "<script>", "version": "1"}}
+    app.openapi_ui("/")
+    client = TestClient(app)
+    assert client.get("/openapi.json").json["paths"] == {}
+    app.set_route("/x", lambda req: "")
+    assert list(client.get("/openapi.json").json["paths"]) == ["/x"]
+    assert "<title>&lt;script&gt;" in client.get("/").text
+
+
+def test_another_document_may_be_shown(app):
+    spec = {"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "paths": {}}
+    app.openapi_ui(spec=spec)
+    assert TestClient(app).get("/docs/openapi.json").json == spec
+
+
+def test_another_user_interface_may_be_served(app, tmp_path):
+    folder = tmp_path / "ui"
+    folder.mkdir()
+    (folder / "index.html").write_text("<title>Other</title>")
+    (folder / "a.js").write_text("1")
+    (tmp_path / "secret").write_text("secret")
+    os.symlink(tmp_path / "secret", folder / "link")
+    app.openapi_ui("/docs", folder=folder)
+    client = TestClient(app)
+    assert "Other" in client.get("/docs/").text
+    assert client.get("/docs/a.js").data == b"1"
+    assert client.get("/docs/openapi.json").json["paths"] == {}
+    for name in ("none", "../secret", "%2e%2e/secret", "link", ""):
+        assert client.get(f"/docs/{name}").data != b"secret"
+
+
+def test_a_folder_that_is_none_is_a_mistake(app, tmp_path):
+    with pytest.raises(ValueError, match="is no folder"):
+        app.openapi_ui(folder=tmp_path / "none")
