@@ -1,9 +1,15 @@
 """What tests of all kinds use: an application of their own, and its client."""
 
+import signal
+
 import pytest
 
 from poorwsgi import Application
 from poorwsgi.testing import TestClient
+
+# What a shell runs in the background ignores SIGINT, and so would the servers
+# that tests end by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
