@@ -35,7 +35,7 @@ from poorwsgi.render import Html, render
 from poorwsgi.response import Response, close_body
 from poorwsgi.results import status_page
 from poorwsgi.state import HTTP_BAD_REQUEST, HTTP_FORBIDDEN, __version__, methods
-from poorwsgi.tracing import PHASES, Recorder, Trace, Watch
+from poorwsgi.tracing import PHASES, Recorder, Trace, Watch, observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -116,6 +116,7 @@ def answer(req: Any, app: Any) -> Any:
     if reason:
         log.warning("/debug-info refused: %s", reason)
         return status_page(req, HTTP_FORBIDDEN, reason)
+    _watch_of(app)
     if req.method == "POST" and req.mime_type == "application/json":
         return _tool_answer(req, app)
     query = {name: req.args.getfirst(name, "") for name in req.args}
@@ -240,16 +241,17 @@ def _run(
         raise ToolError(str(err)) from err
     except Exception as err:
         raise ToolError(f"{type(err).__name__} left the application: {err}") from err
-    if trace.duration and "closed" not in trace.marks:
-        trace.mark("closed")
     status, headers = started or ("", [])
     shown = _shown(app, trace, status, headers, body, is_whole)
     return shown, result
 
 
 def _watch_of(app: Any) -> Watch:
-    """Return the watch of an application; one for now if it has none."""
-    return app._watch if isinstance(app._watch, Watch) else Watch(app)
+    """Return the watch of an application; debug by a variable has none at first."""
+    if app._watch is None or "recorder" not in app._watch.sinks:
+        observe(app, debug=True)
+    watch: Watch = app._watch
+    return watch
 
 
 def _collected(body: Iterable[bytes]) -> tuple[bytes, bool]:

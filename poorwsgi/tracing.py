@@ -310,11 +310,14 @@ def _length(headers: Iterable[tuple[str, str]]) -> int:
     return 0
 
 
-def observe(app: Any) -> None:
-    """Put a watch in front of the walk, or take it away, as options say."""
+def observe(app: Any, debug: bool = False) -> None:
+    """Put a watch in front of the walk, or take it away, as options say.
+
+    :param debug: debug is on by a variable of the server
+    """
     sinks: dict[str, Sink] = {}
     watch = app._watch
-    if app.debug:
+    if app.debug or debug:
         known = watch.sinks.get("recorder") if watch is not None else None
         sinks["recorder"] = known or Recorder()
         if known is None:

@@ -296,11 +296,18 @@ def test_no_logger_is_made(client, wanted):
 
 
 def test_debug_by_a_variable_of_the_server(request):
-    """The page is there, though nothing was recorded before."""
-    client = TestClient(Application(request.node.nodeid), environ={"poor_Debug": "on"})
+    """The first look at the page starts the list of requests."""
+    app = Application(request.node.nodeid)
+    app.set_route("/", lambda req: "x")
+    client = TestClient(app, environ={"poor_Debug": "on"})
     assert "Route Table" in client.get("/debug-info").text
-    answer = tool(client, do="run", url="/nothing").json
-    assert answer["status"] == "404 Not Found"
+    answer = tool(client, do="run", url="/").json
+    assert answer["phases"]["handler"] > 0
+    client.get("/nothing")
+    found = client.get("/debug-info?format=json").json
+    assert [one["path"] for one in found["requests"]] == ["/nothing", "/"]
+    app.debug = False
+    assert app._watch is None
 
 
 def test_debug_on_a_public_address_warns_at_start(request, monkeypatch, caplog):
