@@ -238,14 +238,19 @@ def call_input(method: Callable[[int], Any], size: int) -> Any:
         return method(size)
     except BodyError:
         raise
-    except OSError as err:
+    except Exception as err:
+        raise input_error(err) from err
+
+
+def input_error(err: Exception) -> BodyError:
+    """Return the error of the body for one of the server's input."""
+    if isinstance(err, OSError):
         # uWSGI tells a timeout only by its text.
         if isinstance(err, TimeoutError) or "timeout" in str(err):
-            raise timed_out() from err
-        raise BodyError(f"body cannot be read: {err}") from err
-    except Exception as err:
-        # EOFError, or a class of the server's own: gunicorn has some for chunks.
-        raise BodyError(f"body cannot be read: {err!r}") from err
+            return timed_out()
+        return BodyError(f"body cannot be read: {err}")
+    # EOFError, or a class of the server's own: gunicorn has some for chunks.
+    return BodyError(f"body cannot be read: {err!r}")
 
 
 class CachedInput:
@@ -628,14 +633,12 @@ class Body:
         content_length: int,
         mime_type: str,
         charset: str = "utf-8",
-        headers: Callable[[], Any] | None = None,
     ):
         self._environ = environ
         self._app = app
         self._size = content_length
         self._mime_type = mime_type.lower()
         self._charset = charset
-        self._headers = headers
 
     # -- what it is -----------------------------------------------------------
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-from functools import partial
 from operator import attrgetter
 from time import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -77,7 +76,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # PERF: an option is a descriptor with a call of its own, 0.2 us; these get the
 # values below some of them by one call of C.
-_args_options = attrgetter("_max_args", "_keep_blank_values", "_strict_parsing")
+_args_options = attrgetter(
+    "_auto_args", "_max_args", "_keep_blank_values", "_strict_parsing"
+)
 _head_options = attrgetter("_max_body_size", "_max_cookie_size")
 
 
@@ -696,17 +697,20 @@ class Request(SimpleRequest):
         :raises HTTPException: 400 if it is malformed and strict_parsing is on,
             or has more than max_args
         """
-        if self._args is None:
-            self._args = self._parsed_args() if self.app.auto_args else EmptyForm()
-        return self._args
+        args = self._args
+        if args is None:
+            args = self._args = self._parsed_args()
+        return args
 
     @args.setter
     def args(self, value: Any) -> None:
         if isinstance(self.args, EmptyForm):
             self._args = value
 
-    def _parsed_args(self) -> Args:
-        max_args, keep_blank_values, strict_parsing = _args_options(self.app)
+    def _parsed_args(self) -> Args | EmptyForm:
+        is_on, max_args, keep_blank_values, strict_parsing = _args_options(self.app)
+        if not is_on:
+            return EmptyForm()
         if max_args is not None and self.query.count("&") >= max_args:
             log.warning("More arguments than max_args (%d)", max_args)
             raise HTTPException(HTTP_BAD_REQUEST, error="Too many arguments")
@@ -760,8 +764,6 @@ class Request(SimpleRequest):
             self.content_length,
             media_type,
             parameters.get("charset", "utf-8"),
-            # Not a bound method: the body must not keep the request alive.
-            partial(_headers_of, self._environ),
         )
 
     @property
@@ -895,16 +897,6 @@ class Request(SimpleRequest):
             )
 
 
-def _headers_of(environ: dict[str, Any]) -> Headers:
-    """Return the two headers that steer the parsing of a body."""
-    pairs = []
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        value = environ.get(key) or environ.get("HTTP_" + key)
-        if value:
-            pairs.append((key.replace("_", "-").title(), value))
-    return Headers.wrap(pairs, strict=False)
-
-
 class _answered:  # noqa: N801 - reads as a block
     """Turns errors of the body to the HTTP answers they ask for.
 
@@ -951,7 +943,10 @@ class Args(dict[str, Any], FieldStorageInterface):
     """
 
     def __init__(self, req: Any, keep_blank_values: int = 0, strict_parsing: int = 0):
-        super().__init__(parse_query(req.query, keep_blank_values, strict_parsing))
+        query = req.query
+        if query:
+            # PERF: as dict.__init__() would, by one call less.
+            self.update(parse_query(query, keep_blank_values, strict_parsing))
 
 
 class JsonDict(dict[str, Any], FieldStorageInterface):

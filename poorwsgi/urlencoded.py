@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     Fields = dict[str, str | list[str]]
     Pairs = list[tuple[str, str]]
 
-_NOT_MARKS = bytes(set(range(256)) - set(b"&="))
-
 #: Text codecs that cost more than linear time, or that run escapes of their own.
 _REFUSED_CODECS = frozenset(
     ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf_7")
@@ -97,21 +95,12 @@ def parse_fields(
     >>> parse_fields(b"a=1&b=x+y%21&a=2")
     ({'a': ['1', '2'], 'b': 'x y!'}, [('a', '1'), ('b', 'x y!'), ('a', '2')])
     """
+    if separator == "&" and encoding == "utf-8" and raw.isascii():
+        fields = _single_fields(raw.decode("ascii"), errors)
+        if fields is not None:
+            return fields, None
     if b"+" in raw:
         raw = raw.replace(b"+", b" ")
-    marks = raw.translate(None, _NOT_MARKS)
-    count = (len(marks) + 1) // 2
-    # PERF: if the marks alternate, as in nearly all forms, names and values are
-    # decoded and split by one call each.
-    if marks == b"=" + b"&=" * (count - 1) and separator + encoding == "&utf-8":
-        text = _unquote_all(raw, marks, errors)
-        if text is not None:
-            texts = text.replace("&", "=").split("=")
-            values = texts[1::2]
-            if keep_blank_values or "" not in values:
-                fields: Fields = dict(zip(texts[::2], values, strict=True))
-                if len(fields) == count:
-                    return fields, None
     pairs = [
         (
             unquote_bytes(name).decode(encoding, errors),
@@ -132,8 +121,11 @@ def parse_query(
     """
     if not query:
         return {}
-    raw = query.encode("ascii") if query.isascii() else _native_bytes(query)
-    return parse_fields(raw, keep_blank_values, strict_parsing)[0]
+    if query.isascii():
+        fields = _single_fields(query)
+        if fields is not None:
+            return fields
+    return parse_fields(_native_bytes(query), keep_blank_values, strict_parsing)[0]
 
 
 def _native_bytes(text: str) -> bytes:
@@ -146,13 +138,42 @@ def _native_bytes(text: str) -> bytes:
     return raw
 
 
-def _unquote_all(raw: bytes, marks: bytes, errors: str) -> str | None:
-    """Undo all escapes at once; None if one of them stands for a mark."""
-    if b"%" in raw:
-        raw = unquote_bytes(raw)
-        if raw.translate(None, _NOT_MARKS) != marks:
+def _single_fields(text: str, errors: str = "replace") -> Fields | None:
+    """Return the fields of a text in ASCII, as browsers send nearly all.
+
+    None if a name repeats, a value is blank or an escape is odd: what that means
+    depends on the options, and is found out field by field.
+
+    PERF: all is decoded by a few calls, not two for each field; ten fields cost
+    half of what they cost with `urllib.parse.unquote_plus`.
+    """
+    if "+" in text:
+        text = text.replace("+", " ")
+    if "%" in text:
+        unquoted = _unquote_all(text, errors)
+        if unquoted is None:
             return None
-    return raw.decode("utf-8", errors)
+        text = unquoted
+    fields: Fields = {}
+    for field in text.split("&"):
+        name, _, value = field.partition("=")
+        if not value or name in fields:
+            return None
+        fields[name] = value
+    return fields
+
+
+def _unquote_all(text: str, errors: str) -> str | None:
+    """Undo the escapes of a text in ASCII; None if that would make marks of some."""
+    if "%26" in text or "%3D" in text or "%3d" in text or "\\" in text:
+        return None
+    try:
+        decoded = unicode_escape_decode(text.replace("%", "\\x"))[0]
+    except UnicodeDecodeError:
+        return None
+    if decoded.isascii():
+        return decoded
+    return decoded.encode("latin-1").decode("utf-8", errors)
 
 
 def _split(

@@ -31,6 +31,8 @@ WARM, SHORT, LONG = 20, 10, 40
 def run_rows(framework, names):
     """Run the rows; to be watched by callgrind."""
     worker = Worker(framework)
+    names = [name for name in names if worker.has(name)]
+    print(json.dumps(names))
     for name in names:
         row = worker.application(name), worker.environ(name), BY_NAME[name].body
         assert worker.check(name) is None, worker.check(name)
@@ -53,7 +55,10 @@ def count_rows(framework, names, python=sys.executable):
             *(f"--callgrind-out-file={folder}/out", "--quiet"),
             *(python, "-P", __file__, "--run", framework, *names),
         ]
-        subprocess.run(command, env=environ, check=True, timeout=600)
+        done = subprocess.run(
+            command, env=environ, check=True, timeout=600, stdout=subprocess.PIPE
+        )
+        names = json.loads(done.stdout.splitlines()[0])
         # out.1 is all before the first call, out.2 the first short run ...
         counts = [
             int(re.search(r"^(?:totals|summary): (\d+)", file.read_text(), re.M)[1])
@@ -66,13 +71,6 @@ def count_rows(framework, names, python=sys.executable):
         name: (counts[4 * i + 3] - counts[4 * i + 1]) // (LONG - SHORT)
         for i, name in enumerate(names)
     }
-
-
-def able(framework, names):
-    """Return the rows that a framework takes part in."""
-    text = (HERE / "apps" / f"{FRAMEWORKS[framework]}_app.py").read_text()
-    plain = text.split("PLAIN = (", 1)[1]
-    return [name for name in names if re.search(rf"\b{name}\b", plain)]
 
 
 def main():
@@ -88,7 +86,7 @@ def main():
         return run_rows(args.run[0], args.run[1:])
     names = args.only or [s.name for s in SCENARIOS if s.short or "file" in s.name]
     result = {
-        framework: count_rows(framework, able(framework, names), args.peers)
+        framework: count_rows(framework, names, args.peers)
         for framework in args.frameworks
     }
     print("instructions per request\n")
