@@ -160,6 +160,10 @@ bench-served: $(VENV)/.uwsgi $(VENV)-bench/.ready ## Compare CPU time under uWSG
 bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(BENCH_ARGS)
 
+.PHONY: bench-security
+bench-security: $(VENV)/.ready $(VENV)-bench/.ready ## Send hostile requests to us and to others
+	$(BIN)/python -P tests/bench/bench_security.py --peers $(VENV)-bench/bin/python $(BENCH_ARGS)
+
 .PHONY: bench-uploads
 bench-uploads: $(VENV)/.ready $(VENV)-bench/.ready ## Compare uploads with others (BENCH_ARGS=--quick)
 	$(BIN)/python -P tests/bench/bench_uploads.py --peers $(VENV)-bench/bin/python $(BENCH_ARGS)
