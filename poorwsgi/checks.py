@@ -550,6 +550,8 @@ def listening() -> list[str]:
         match = _ADDRESS_OPTIONS.match(argument)
         if match:
             found.append(match[1] or "".join(sys.argv[number + 1 : number + 2]))
+    if not found and os.path.basename(sys.argv[0]).startswith("waitress"):
+        return ["0.0.0.0:8080"]
     return [address for address in found if address]
 
 

@@ -450,7 +450,7 @@ def _route_rows(info: ApplicationInfo) -> list[Row]:
         row = _handler_row(rule, route.handler, " | ".join(route.methods))
         extra = [f"name {route.name}"] if route.name else []
         extra += [f"group {' / '.join(route.groups)}"] if route.groups else []
-        extra += [f"{h.kind} {h.handler.name}" for h in route.hooks]
+        extra += [f"{h.kind} {h.handler.name}" for h in route.hooks if h.group]
         extra += [f"mounted {route.mount}"] if route.mount else []
         extra += [route.regex] if route.kind in ("rule", "regex") else []
         row["doc"] = " · ".join([*extra, *row["doc"].splitlines()[:1]])

@@ -83,14 +83,15 @@ _SECRET_VALUES = (
     (re.compile(r"(://[^/@:\s]*:)[^/@\s]+(?=@)"), rf"\1{MASK}"),
     (
         re.compile(
-            r"(?<![\w.-])([\w.-]*(?:secret|passw|pwd|token|api_?key|auth|session|sid"
+            r"(?<![\w.-])([\w.-]{0,60}(?:secret|passw|pwd|token|api_?key|auth|session|sid"
             r"|signature)[\w.-]{0,40}=)[^&;\s,'\")]+",
             re.I,
         ),
         rf"\1{MASK}",
     ),
     (re.compile(r"\b(Basic|Bearer|Digest) +[^\s,]+.*", re.I), rf"\1 {MASK}"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), MASK),  # a JSON web token
+    # A JSON web token. From the start of a word only, or time would be quadratic.
+    (re.compile(r"(?<![\w-])eyJ[\w-]++\.[\w-]++\.[\w-]*"), MASK),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.S), MASK),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), MASK),
     (re.compile(r"\b(?:gh[pousr]_|glpat-|xox[abp]-|sk_live_)[\w-]{10,}"), MASK),
@@ -383,7 +384,7 @@ def names_of(mask: int) -> tuple[str, ...]:
 def _static_routes(app: Application) -> Iterator[RouteInfo]:
     names = _route_names(app)
     for path, table in sorted(app._router.static_tables().items()):
-        yield from _route_infos(path, "static", "", table, names, 0)
+        yield from _route_infos(app, path, "static", "", table, names, 0)
 
 
 def _regular_routes(app: Application) -> Iterator[RouteInfo]:
@@ -392,7 +393,7 @@ def _regular_routes(app: Application) -> Iterator[RouteInfo]:
     for order, route in enumerate(app._router.regular_routes(), 1):
         kind = "rule" if route.rule is not None else "regex"
         pattern = route.pattern.pattern
-        yield from _route_infos("", kind, pattern, route.table, names, order)
+        yield from _route_infos(app, "", kind, pattern, route.table, names, order)
 
 
 def _route_names(app: Application) -> dict[str, str]:
@@ -400,6 +401,7 @@ def _route_names(app: Application) -> dict[str, str]:
 
 
 def _route_infos(
+    app: Application,
     path: str,
     kind: str,
     regex: str,
@@ -419,7 +421,7 @@ def _route_infos(
             regex=regex,
             name=names.get(rule, ""),
             groups=tuple(group.name or group.prefix for group in groups),
-            hooks=tuple(_group_hooks(groups)),
+            hooks=_applying(app, groups),
             mount=_mount_name(mounted),
             order=order,
         )
@@ -454,10 +456,14 @@ def _hooks(kind: str, hooks: Iterable[Any], group: str = "") -> Iterator[Hook]:
         yield Hook(kind, describe(hook), group)
 
 
-def _group_hooks(groups: Iterable[Any]) -> Iterator[Hook]:
+def _applying(app: Application, groups: tuple[Any, ...]) -> tuple[Hook, ...]:
+    """Return the hooks around a route, in the order in which they run."""
+    hooks = list(_hooks("before", app.before))
     for group in groups:
-        yield from _hooks("before", group.before, group.prefix)
-        yield from _hooks("after", group.after, group.prefix)
+        hooks += _hooks("before", group.before, group.prefix)
+    for group in reversed(groups):
+        hooks += _hooks("after", group.after, group.prefix)
+    return (*hooks, *_hooks("after", app.after))
 
 
 def _states(app: Application) -> Iterator[Status]:

@@ -357,6 +357,7 @@ def test_a_relative_document_root(app, tmp_path, monkeypatch):
         (["gunicorn", "-b", "0.0.0.0:80", "app"], "0.0.0.0:80"),
         (["gunicorn", "--bind=[::]:80", "app"], "[::]:80"),
         (["waitress-serve", "--listen", "*:8080", "app"], "*:8080"),
+        (["/usr/bin/waitress-serve", "app:application"], "0.0.0.0:8080"),
         (["granian", "--host", "192.168.1.5"], "192.168.1.5"),
         (["gunicorn", "-b", "127.0.0.1:80", "app"], ""),
         (["gunicorn", "--bind", "unix:/run/x.sock"], ""),

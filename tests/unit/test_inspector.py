@@ -23,6 +23,7 @@ from poorwsgi.inspector import (
     options_of,
     server_facts,
 )
+from poorwsgi.routing import RouteGroup
 
 
 @pytest.fixture
@@ -88,6 +89,29 @@ def test_routes_are_told_with_handler_place_and_hooks(app):
         ("before", "before", "/api")
     ]
     assert inner.mount == f"{app.name} inner"
+
+
+def test_the_hooks_of_a_route_are_in_the_order_they_run(app):
+    """Those of the application are outside, of groups from outside in."""
+
+    def named(name):
+        def hook(req, response=None):
+            return response
+
+        hook.__name__ = name
+        return hook
+
+    app.add_before_response(named("b0"))
+    app.add_after_response(named("a0"))
+    outer, inner = app.group("/out"), RouteGroup("/in")
+    for number, group in enumerate((outer, inner), 1):
+        group.before_response()(named(f"b{number}"))
+        group.after_response()(named(f"a{number}"))
+    inner.get("/x")(handler)
+    outer.add_group(inner)
+    (route,) = inspect_application(app).routes
+    names = [hook.handler.name for hook in route.hooks]
+    assert names == ["b0", "b1", "b2", "a2", "a1", "a0"]
 
 
 def test_everything_else_is_told_too(app):
