@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Targets run at the same time (make -j) must not install at the same time.
 LOCKED := $(shell command -v flock >/dev/null 2>&1 && echo flock $(VENV)/.lock)
-PIP := $(LOCKED) $(BIN)/pip install -q --disable-pip-version-check
+PIP := $(LOCKED) $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt
 PACKAGING := setup.cfg pyproject.toml poorwsgi/state.py
 
 SYSTEM_PACKAGES := build-essential chromium chromium-driver nginx-light \
@@ -171,9 +171,9 @@ bench-uploads: $(VENV)/.ready $(VENV)-bench/.ready ## Compare uploads with other
 # -- distribution ------------------------------------------------------------
 
 .PHONY: build
-build: $(VENV)/.dev ## Build wheel and sdist, try them in a clean environment
+build: $(VENV)/.dev ## Build wheel and sdist twice, equal, and try them in a clean environment
 	rm -rf build dist
-	$(BIN)/python -m build -o dist . >/dev/null
+	$(BIN)/python tests/packaging/reproduce.py dist
 	$(BIN)/python tests/packaging/check_build.py dist
 
 .PHONY: build-check

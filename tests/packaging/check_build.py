@@ -68,7 +68,7 @@ def check_wheel(wheel):
     metadata = {name for name in names if ".dist-info/" in name}
     missing = package_files() - names
     assert not missing, f"{wheel.name} lacks {sorted(missing)}"
-    strangers = {n for n in names - metadata if not n.startswith("poorwsgi/")}
+    strangers = names - metadata - package_files()
     assert not strangers, f"{wheel.name} has {sorted(strangers)}"
     assert any(name.endswith("/LICENSE") for name in metadata), "no LICENSE"
     assert any(name.endswith("/entry_points.txt") for name in metadata)
