@@ -45,9 +45,14 @@ _PAIR = re.compile(
     r"(?:^|;)[ \t]*+([!#%&'*+\-.^_`|~0-9A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z]*+)"
     r"[ \t]*+=[ \t]*+([^;\x00-\x1f\x7f]*+)[ \t]*+(?=;|\Z)"
 )
+_pairs = _PAIR.findall
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 _get: Callable[[dict[str, Any], str], Any] = dict.__getitem__
+_update = dict.update
+_new_morsel = Morsel.__new__
 _NO_ATTRIBUTES: dict[str, str] = dict(Morsel())
+#: True if a morsel keeps its state as in all Pythons so far.
+_KEEPS_STATE = {"_key", "_value", "_coded_value"} <= vars(Morsel()).keys()
 
 
 class RequestCookies(SimpleCookie):
@@ -136,16 +141,22 @@ def parse_cookies(header: str) -> RequestCookies:
     Of equal names the last counts, as in `http.cookies`.
     """
     cookies = RequestCookies.__new__(RequestCookies)
-    dict.update(cookies, _PAIR.findall(header))
+    _update(cookies, _pairs(header))
     return cookies
 
 
 def _morsel(name: str, coded: str) -> Morsel[str]:
-    coded = coded.rstrip(" ")  # the pattern has taken the other blanks off
+    if coded[-1:] == " ":
+        coded = coded.rstrip(" ")  # the pattern has taken the other blanks off
     # PERF: Morsel() and set() check name and attributes one by one; the name
     # matched the pattern above and attributes come in no Cookie header.
-    morsel: Morsel[str] = Morsel.__new__(Morsel)
-    dict.update(morsel, _NO_ATTRIBUTES)
+    morsel: Morsel[str] = _new_morsel(Morsel)
+    _update(morsel, _NO_ATTRIBUTES)
+    if _KEEPS_STATE and coded.isascii() and '"' not in coded:
+        # PERF: what __setstate__() does, 0.35 of 0.8 us.
+        morsel._key = name  # type: ignore[attr-defined]
+        morsel._value = morsel._coded_value = coded  # type: ignore[attr-defined]
+        return morsel
     state = {"key": name, "value": _decode(coded), "coded_value": coded}
     try:
         morsel.__setstate__(state)  # type: ignore[attr-defined]
@@ -322,7 +333,8 @@ def quote_value(value: str) -> str:
 
     Quoting is that of `http.cookies` (octal escapes), over the UTF-8 bytes.
     """
-    if _PLAIN_VALUE.fullmatch(value):
+    # PERF: numbers and words need no regular expression; 0.15 us.
+    if (value.isalnum() and value.isascii()) or _PLAIN_VALUE.fullmatch(value):
         return value
     if _CONTROL.search(value):
         raise ValueError(f"cookie value {value!r:.80} has a control character")

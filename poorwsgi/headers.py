@@ -60,10 +60,16 @@ _COMMON_NAMES = frozenset(
         "ETag",
         "Expires",
         "Last-Modified",
+        "Link",
         "Location",
+        "Referrer-Policy",
+        "Retry-After",
         "Set-Cookie",
+        "Strict-Transport-Security",
         "Vary",
         "WWW-Authenticate",
+        "X-Content-Type-Options",
+        "X-Frame-Options",
         "X-Powered-By",
     )
 )

@@ -723,7 +723,9 @@ class Request(SimpleRequest):
     def cookies(self) -> SimpleCookie | None:
         """Cookies of the client; None without any, or if auto_cookies is off."""
         header = self._environ.get("HTTP_COOKIE")
-        if not header or not self.app.auto_cookies:
+        # PERF: the value below the option.
+        app: Any = self.app
+        if not header or not app._auto_cookies:
             return None
         return _parse_cookies(header)
 

@@ -266,7 +266,7 @@ class BaseResponse:
             type(pairs) is list
             and type(name) is type(value) is str
             and not kwargs
-            and name[:8].lower() != "content-"
+            and name[:1] not in "Cc"  # Content-Type and Content-Length
             and name.isascii()
             and value.isascii()
         ):

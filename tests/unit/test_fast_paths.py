@@ -1,10 +1,13 @@
 """What is done a fast way agrees with the plain way of the same thing."""
 
 import itertools
+import pickle
+from http.cookies import Morsel, SimpleCookie
 
 import pytest
 
 from poorwsgi import Application
+from poorwsgi.cookies import parse_cookies
 from poorwsgi.headers import Headers
 from poorwsgi.request import JsonDict
 from poorwsgi.response import (
@@ -154,3 +157,23 @@ def test_options_of_a_subclass_are_its_defaults(request):
     app.max_args = "7"
     assert (app.max_args, app._max_args) == (7, 7)
     assert Application.max_args.default is None
+
+
+def slow_morsel(name, coded):
+    """Return the morsel as `http.cookies` makes it."""
+    morsel = Morsel()
+    value, coded = SimpleCookie().value_decode(coded)
+    morsel.set(name, value, coded)
+    return morsel
+
+
+@pytest.mark.parametrize("coded", ["", "a", "en-US", '"a b"', '"\\"x\\""', "a=b", "1"])
+def test_a_morsel_is_the_one_of_the_standard_library(coded):
+    """Equal, with the same text, and as pickled and copied as that one."""
+    fast, plain = parse_cookies(f"name={coded}")["name"], slow_morsel("name", coded)
+    assert type(fast) is Morsel
+    assert fast == plain
+    assert fast.OutputString() == plain.OutputString()
+    assert vars(fast) == vars(plain)
+    assert pickle.loads(pickle.dumps(fast)) == plain
+    assert fast.copy() == plain
