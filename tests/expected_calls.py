@@ -21,6 +21,11 @@ EXPECTED = {
         (400, "invalid JSON"),
         (200, '{"chunks": 1, "got": [1, 2]}'),
     ],
+    "browser_json.py": [
+        (200, "text/html; charset=utf-8", "await fetch("),
+        (200, '{"greeting": "Hello, Ada!"}'),
+        (400, "Say a name."),
+    ],
     "returning.py": [
         (200, "text/html; charset=utf-8", "žluť"),
         (200, "bytes are HTML as well"),
