@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from poorwsgi.headers import (
+    check_header,
     http_to_time,
     is_strong_match,
     is_weak_match,
@@ -125,7 +126,7 @@ def _locate(root: str, path: str, app: Any) -> tuple[str, os.stat_result] | None
     """
     root = root.rstrip("/")
     full = root + path
-    if app.follow_symlinks:
+    if app._follow_symlinks:  # PERF: the value below the option
         return full, os.stat(full)
     end = path.find("/", 1)
     while end > 0:
@@ -331,7 +332,7 @@ class FileTarget(Target):
     def _open(self) -> FileIO:
         """Open the file; 403 and 404 for what has happened to it meanwhile."""
         flags = _OPEN_FLAGS
-        if not self.req.app.follow_symlinks:
+        if not self.req.app._follow_symlinks:
             flags |= os.O_NOFOLLOW
         try:
             return FileIO(os.open(self.full, flags))
@@ -350,7 +351,7 @@ class FileTarget(Target):
         pairs = [
             POWERED_BY,
             ("Accept-Ranges", "bytes"),
-            ("Last-Modified", time_to_http(changed)),
+            ("Last-Modified", _date_of(changed)),
             ("ETag", etag),
         ]
         # RFC 9110, 14.2: Range has a meaning for GET only.
@@ -387,6 +388,10 @@ def changed_at(stat: os.stat_result) -> int:
     they copy. It never lies in the future (RFC 9110, 8.8.2.1).
     """
     return int(min(max(stat.st_mtime, stat.st_ctime), time()))
+
+
+# PERF: the few files that are asked for most keep theirs; 0.7 us.
+_date_of = lru_cache(maxsize=256)(time_to_http)
 
 
 def content_type_of(path: str) -> str:
@@ -449,6 +454,9 @@ class ExactBody(FileBody):
         return data
 
 
+_SENT = frozenset((HTTP_OK, HTTP_PARTIAL_CONTENT))
+
+
 class StaticResponse(FileResponse):
     """A `FileResponse` made of what is known already: a file, or a span of it."""
 
@@ -476,6 +484,16 @@ class StaticResponse(FileResponse):
     def data(self) -> bytes:
         """The bytes that are sent."""
         return super().data[: self._left]
+
+    def _complete(self) -> list[tuple[str, str]]:
+        pairs = self._headers
+        if type(pairs) is not list or self._ranges or self._status_code not in _SENT:
+            return super()._complete()  # a hook has changed something
+        # PERF: no search for what is not there; 0.9 us.
+        check_header("Content-Type", self.content_type)
+        pairs.append(("Content-Type", self.content_type))
+        pairs.append(("Content-Length", str(self._left)))
+        return pairs.copy()
 
     def __end_of_response__(self) -> Iterable[bytes]:
         """Return the file or the span of it, as many bytes as announced."""

@@ -3,6 +3,7 @@
 import itertools
 import pickle
 from http.cookies import Morsel, SimpleCookie
+from io import FileIO
 
 import pytest
 
@@ -17,6 +18,7 @@ from poorwsgi.response import (
     TextResponse,
     make_response,
 )
+from poorwsgi.static import StaticResponse
 
 
 class Plain(Response):
@@ -177,3 +179,21 @@ def test_a_morsel_is_the_one_of_the_standard_library(coded):
     assert vars(fast) == vars(plain)
     assert pickle.loads(pickle.dumps(fast)) == plain
     assert fast.copy() == plain
+
+
+@pytest.mark.parametrize("span", [None, (2, 5)])
+@pytest.mark.parametrize("hook", [False, True], ids=["untouched", "after a hook"])
+def test_headers_of_a_file_are_those_of_any_response(tmp_path, span, hook):
+    """Whether or not somebody has looked at them."""
+    path = tmp_path / "file.txt"
+    path.write_bytes(b"0123456789")
+
+    def headers_by(complete):
+        with FileIO(path) as file:
+            response = StaticResponse(file, "text/plain", 10, [("ETag", '"1"')], span)
+            if hook:
+                response.add_header("X-Two", "2")
+                assert "X-Two" in response.headers
+            return complete(response), list(response.headers)
+
+    assert headers_by(StaticResponse._complete) == headers_by(BaseResponse._complete)
