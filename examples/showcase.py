@@ -28,11 +28,13 @@ from html import escape
 from pathlib import Path
 from secrets import token_hex
 from time import sleep, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Required, TypedDict
 from urllib.parse import quote
 
 from poorwsgi import Application, abort, redirect, state
 from poorwsgi.headers import parse_range
+from poorwsgi.openapi import operation
+from poorwsgi.request import JsonDict
 from poorwsgi.request import Request as BaseRequest
 from poorwsgi.response import (
     BaseResponse,
@@ -231,6 +233,22 @@ def stream(req: Request, lines: int) -> tuple[Iterator[bytes], str]:
 # -- notes: create, read, update, delete -------------------------------------
 
 
+Text = Annotated[str, {"minLength": 1, "maxLength": MAX_TEXT, "pattern": r"\S"}]
+
+
+class Change(TypedDict, total=False):
+    """What a client sends of a note."""
+
+    text: Text | None
+    done: bool | None
+
+
+class NewNote(Change):
+    """The same with a text."""
+
+    text: Required[Text]  # type: ignore[misc]  # narrower on purpose
+
+
 @dataclass
 class Note:
     """A note, as JSON and as a row."""
@@ -249,7 +267,7 @@ def as_note(row: tuple[int, str, int] | None) -> Note:
 
 def checked(req: Request, whole: bool) -> tuple[str | None, bool | None]:
     """Return text and done of a JSON object, None for what it leaves out."""
-    if not isinstance(req.json, dict):
+    if not isinstance(req.json, JsonDict):
         abort(state.HTTP_BAD_REQUEST, error="A note is a JSON object")
     text, done = req.json.get("text"), req.json.get("done")
     if (text is not None or whole) and not isinstance(text, str):
@@ -271,6 +289,7 @@ def list_notes(req: Request) -> list[Note]:
 
 
 @api.post("/notes")
+@operation(request_body=NewNote, status=state.HTTP_CREATED)
 def create_note(req: Request) -> tuple[Note, int, dict[str, str]]:
     """Make a note of a JSON object, and say where it is."""
     text, done = checked(req, whole=True)
@@ -292,15 +311,27 @@ def read_note(req: Request, note_id: int) -> Note:
     )
 
 
-@api.route("/notes/<id:key>", methods=["PUT", "PATCH"])
-def update_note(req: Request, note_id: int) -> Note:
-    """Replace a note (PUT) or change what is named (PATCH), in one statement."""
-    whole = req.method == "PUT"
-    text, done = checked(req, whole)
-    if whole:
-        done = bool(done)
+@api.put("/notes/<id:key>")
+@operation(request_body=NewNote)
+def replace_note(req: Request, note_id: int) -> Note:
+    """Replace a note."""
+    text, done = checked(req, whole=True)
+    return update(req.db, note_id, text, bool(done))
+
+
+@api.patch("/notes/<id:key>")
+@operation(request_body=Change)
+def change_note(req: Request, note_id: int) -> Note:
+    """Change what is named of a note."""
+    return update(req.db, note_id, *checked(req, whole=False))
+
+
+def update(
+    db: sqlite3.Connection, note_id: int, text: str | None, done: bool | None
+) -> Note:
+    """Set what is not None, in one statement."""
     return as_note(
-        req.db.execute(
+        db.execute(
             "UPDATE note SET text = coalesce(?, text), done = coalesce(?, done) "
             "WHERE id = ? RETURNING id, text, done",
             (text, done, note_id),
@@ -316,6 +347,12 @@ def delete_note(req: Request, note_id: int) -> None:
 
 
 # -- files: uploaded as a stream, downloaded also in ranges ------------------
+
+FORM = {
+    "required": ["file"],
+    "properties": {"file": {"type": "string", "format": "binary"}},
+}
+UPLOAD = {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}
 
 
 @dataclass
@@ -363,6 +400,7 @@ def list_files(req: Request) -> list[File]:
 
 
 @files.post("")
+@operation(request_body=UPLOAD, status=state.HTTP_CREATED)
 def upload(req: Request) -> tuple[list[File], int]:
     """Store all files of a form; a browser without script goes back to the page."""
     saved = [save(req.db, part) for part in req.parts() if part.filename]
@@ -424,30 +462,35 @@ def teapot(req: Request) -> tuple[str, str, tuple[()], int]:
 
 
 @application.get("/error/<code:any(400,401,403,404,409,410,413,418,429,451,500,503)>")
+@operation(hidden=True)
 def error_status(req: Request, code: str) -> None:
     """End with a status: its handler answers, or the page of the framework."""
     abort(int(code))
 
 
 @application.get("/error/crash")
+@operation(hidden=True)
 def error_crash(req: Request) -> float:
     """Fail; the page has a traceback because debug is on."""
     return 1 / (req.start_time * 0)
 
 
 @application.get("/error/handled")
+@operation(hidden=True)
 def error_handled(req: Request) -> None:
     """Raise what an exception handler answers."""
     raise OutOfCoffeeError("the machine is empty")
 
 
 @application.get("/error/response")
+@operation(hidden=True)
 def error_response(req: Request) -> None:
     """Raise a response, from however deep."""
     raise HTTPException(TextResponse("Pay first.\n", status_code=402))
 
 
 @application.get("/error/value")
+@operation(hidden=True)
 def error_value(req: Request) -> Any:
     """Return what no response can be made of."""
     return 42
@@ -458,6 +501,8 @@ def moved(req: Request) -> RedirectResponse:
     """Send the client to the page."""
     return RedirectResponse("/", state.HTTP_MOVED_PERMANENTLY)
 
+
+application.openapi_ui("/docs")  # the routes, to read and to try
 
 if __name__ == "__main__":
     from poorwsgi.__main__ import serve

@@ -493,8 +493,9 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 # -- filters -----------------------------------------------------------------------
 
-#: What Python's regular expressions have and those of JSON Schema do not.
-_PYTHON_ONLY = re.compile(r"\(\?[^:=!]|\\[AZ]|\\(?![\w\W])|[*+?}]\+")
+#: What Python's regular expressions have and those of JSON Schema do not, or take
+#: for something else: to them \w and the like are ASCII.
+_PYTHON_ONLY = re.compile(r"\(\?[^:=!]|\\[AZwWdDsSbB]|[*+?}]\+")
 _DIGITS = re.compile(r"(?:\[0-9\]|\\d)\{1,([0-9]{1,2})\}").fullmatch
 
 
@@ -520,7 +521,7 @@ def filter_schema(text: str, regex: str, converter: Any) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     if converter == date.fromisoformat:
         return {**schema, "format": "date"}
-    if regex in ("[^/]+", ".+"):
+    if regex in ("[^/]+", ".+", r"\w+"):
         return {**schema, "minLength": 1}
     if _PYTHON_ONLY.search(regex) is None:
         schema["pattern"] = f"^(?:{regex})$" if "|" in regex else f"^{regex}$"

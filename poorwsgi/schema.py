@@ -64,6 +64,7 @@ CONSTRAINTS = {
     "pattern": "pattern",
 }
 ITEMS = {"min_length": "minItems", "max_length": "maxItems"}
+KEYWORDS = {key: name for table in (CONSTRAINTS, ITEMS) for name, key in table.items()}
 
 
 class Field(typing.NamedTuple):
@@ -117,8 +118,11 @@ def unwrapped(hint: Any) -> tuple[Any, list[Any]]:
 
 def constraints_of(notes: list[Any]) -> dict[str, Any]:
     """Return the constraints in the metadata of Annotated."""
-    found = {}
+    found: dict[str, Any] = {}
     for note in notes:
+        if isinstance(note, dict):
+            found |= {KEYWORDS[key]: note[key] for key in note if key in KEYWORDS}
+            continue
         for name in CONSTRAINTS:
             value = getattr(note, name, None)
             if value is not None and not callable(value):

@@ -74,7 +74,7 @@ def test_an_example_is_short_and_starts_with_its_calls(name):
     docstring = ast.get_docstring(ast.parse(source), clean=False)
     assert len(calls_in(docstring)) >= 3
     assert docstring.splitlines()[0].endswith(".")
-    longest = {"showcase.py": 500, "websocket.py": 140}.get(name, 120)
+    longest = {"showcase.py": 510, "websocket.py": 140}.get(name, 120)
     assert len(source.splitlines()) <= longest
 
 

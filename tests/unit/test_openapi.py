@@ -214,7 +214,9 @@ def test_a_route_without_hints_is_described_by_its_rule_and_docstring(app):
     [
         ("<a>", {"type": "string", "minLength": 1}),
         ("<a:path>", {"type": "string", "minLength": 1}),
-        ("<a:word>", {"type": "string", "pattern": r"^\w+$"}),
+        ("<a:word>", {"type": "string", "minLength": 1}),
+        ("<a:hex>", {"type": "string", "pattern": "^[0-9a-fA-F]+$"}),
+        (r"<a:re:\d\w>", {"type": "string"}),
         ("<a:float>", {"type": "number"}),
         ("<a:uuid>", {"type": "string", "format": "uuid"}),
         ("<a:any(x,y)>", {"enum": ["x", "y"]}),

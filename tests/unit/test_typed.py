@@ -149,6 +149,7 @@ def test_a_text_becomes_what_the_annotation_says(app, hint, query, expected):
         (Annotated[str, Query(pattern="^a+$")], "v=b", "does not match ^a+$"),
         (Annotated[list[int], Query(max_length=1)], "v=1&v=2", "is longer than 1"),
         (list[Annotated[int, Query(ge=1)]], "v=0", "is less than 1"),
+        (Annotated[str, {"minLength": 2}], "v=a", "is shorter than 2"),
     ],
 )
 def test_a_bad_text_is_422(app, hint, query, message):
