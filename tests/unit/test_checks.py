@@ -247,6 +247,11 @@ def test_a_rule_for_another_method_is_not_in_the_way(app):
         ("(a{1,3}){2}", ""),
         (r"[0-9]+-[0-9]+", ""),
         ("(?:x+y)+z", ""),
+        ("(?:a+b*)+", "is repeated"),
+        ("(?:[^/]+/?)+", "is repeated"),
+        (r"(?:\D+|\S+)+", "branches that match the same"),
+        ("a++a", ""),
+        ("(?=a+)b", ""),
     ],
 )
 def test_regular_expressions_that_never_end(regex, fault):

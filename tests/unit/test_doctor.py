@@ -113,6 +113,46 @@ def plain(request, body=b"hello", status=b"200 OK", headers=b""):
             "fail",
             "buffer-size = 32768",
         ),
+        (
+            "head",
+            lambda data: plain(
+                data, b"" if data[:4] == b"HEAD" else b"hello", b"200 O"
+            ),
+            "warn",
+            "compression",
+        ),
+        (
+            "head",
+            lambda data: (
+                plain(data, b"", b"405 No") if data[:4] == b"HEAD" else plain(data)
+            ),
+            "warn",
+            "GET handlers answer HEAD",
+        ),
+        (
+            "ranges",
+            lambda data: (
+                b"HTTP/1.1 206 Part\r\nContent-Length: 1\r\n\r\nh"
+                if b"Range" in data
+                else plain(data)
+            ),
+            "fail",
+            "gzip off",
+        ),
+        (
+            "chunked",
+            lambda data: plain(
+                data, status=b"411 X" if b"chunked" in data else b"200 O"
+            ),
+            "warn",
+            "http-chunked-input",
+        ),
+        (
+            "large headers",
+            lambda data: plain(data, status=b"431 X" if len(data) > 9999 else b"200 O"),
+            "warn",
+            "large_client_header_buffers",
+        ),
         ("framing", plain, "warn", "smuggled"),
         ("host", plain, "warn", "RFC 9112, 3.2"),
         (
@@ -158,3 +198,51 @@ def test_results_for_programs(tmp_path, capsys):
 def test_what_is_no_url(url, capsys):
     assert main(["doctor", url]) == 2
     assert "is no URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("body", "is_whole"),
+    [
+        (b"3\r\nabc\r\n0\r\n\r\n", True),
+        (b"3\r\nabc\r\n", False),
+        (b"x\r\nabc\r\n", False),
+    ],
+)
+def test_chunked_answers_are_read_to_their_end(body, is_whole):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with bad_server(lambda data: head + body) as url:
+        reply = Site(url, 1.0).ask()
+    assert reply.is_whole is is_whole
+    assert reply.body == (b"abc" if body[:1] == b"3" else b"")
+
+
+def test_interim_answers_are_skipped():
+    early = b"HTTP/1.1 100 Continue\r\nX: 1\r\n\r\n"
+    with bad_server(lambda data: early + plain(data)) as url:
+        assert Site(url, 1.0).ask().status == 200
+
+
+def test_a_server_that_fails_after_clients_left():
+    """The last probe asks once more."""
+    seen = []
+
+    def answer(data):
+        seen.append(data)
+        is_broken = any(b"Content-Length: 99" in one for one in seen)
+        return plain(data, status=b"503 Busy" if is_broken else b"200 OK")
+
+    with bad_server(answer) as url:
+        found = verdicts(url)["disconnect"]
+    assert (found.verdict, found.seen) == ("fail", "503 after clients that left")
+    assert "socket-timeout" in found.advice
+
+
+def test_a_server_that_says_nothing_is_no_server():
+    """A timeout and an empty answer are failures of their probe."""
+    with bad_server(lambda data: b"") as url:
+        (found,) = examine(Site(url, 0.5))
+    assert (found.probe, found.verdict) == ("answer", "fail")
+    with bad_server(lambda data: b"" if b"POST" in data else plain(data)) as url:
+        found = verdicts(url)
+    assert found["chunked"].seen.startswith("no answer: ")
+    assert "http-chunked-input" in found["chunked"].advice

@@ -1,11 +1,13 @@
 """The command line: what it takes for an application, and how it fails."""
 
+import os
 import subprocess
 import sys
 from urllib.request import urlopen
 
 import pytest
 
+from poorwsgi import __main__ as cli
 from poorwsgi.__main__ import SERVERS, LoadError, Target, UsageError, main
 from poorwsgi.testing import LiveServer, TestClient
 
@@ -230,3 +232,55 @@ def test_a_file_called_like_an_installed_module_is_loaded(tmp_path, monkeypatch)
     application = Target.parse("json.py").load()
     assert application({}, None) == [b"mine"]
     assert sys.modules["json"].__file__ != str(file)
+
+
+def test_debug_beyond_the_loopback_is_warned_of(monkeypatch, capsys):
+    """On stderr, where the address is printed."""
+
+    class Debugging:
+        debug = True
+
+    cli._announce(Debugging(), "0.0.0.0", 8080)
+    captured = capsys.readouterr()
+    assert "debug page: http://0.0.0.0:8080/debug-info" in captured.out
+    assert "WARNING: debug is on and the server listens at 0.0.0.0" in captured.err
+    cli._announce(Debugging(), "::1", 8080)
+    captured = capsys.readouterr()
+    assert captured.out.startswith("http://[::1]:8080/ is open")
+    assert "WARNING" not in captured.err
+
+
+def test_a_real_server_is_executed_with_its_command_line(program, monkeypatch, capsys):
+    """Printed first, so that it can be taken over into a configuration."""
+    executed = []
+    monkeypatch.setattr(os, "execv", lambda *call: executed.append(call))
+    monkeypatch.setattr(cli.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PYTHONPATH", "before")
+    target = Target.parse("program_of_test.py")
+    cli._become_server("gunicorn", target, "::1", 80)
+    command = ["gunicorn", "--bind", "[::1]:80", "program_of_test:application"]
+    assert executed == [("/bin/gunicorn", command)]
+    assert (
+        capsys.readouterr().err
+        == " ".join(command).replace("[::1]:80", "'[::1]:80'") + "\n"
+    )
+    assert os.environ["PYTHONPATH"] == f"{program.parent}{os.pathsep}before"
+
+
+def test_a_real_server_that_can_not_be_had(program, monkeypatch):
+    monkeypatch.setattr(cli.shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(UsageError, match="granian isn't installed: pip install gran"):
+        cli._become_server("granian", Target.parse("program_of_test.py"), "h", 1)
+    with pytest.raises(UsageError, match="takes no factory"):
+        cli._become_server("uwsgi", Target.parse("program_of_test:f()"), "h", 1)
+
+
+def test_files_of_an_error_are_those_it_came_through(program):
+    """They are watched until one of them is mended."""
+    program.write_text("def (:")
+    with pytest.raises(LoadError) as caught:
+        Target.parse("program_of_test.py").load()
+    assert str(program) in cli.files_of(caught.value.__cause__)
+    assert cli.files_of(None) == []
