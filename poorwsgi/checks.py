@@ -96,13 +96,12 @@ def finding(code: str, level: str, fun: Any, message: str) -> Finding:
 
 def handler_faults(app: Application) -> Iterator[Finding]:
     """Yield handlers that do not take what they are given."""
-    for rule, endpoint, handler in walk_routes(app):
+    for rule, endpoint, groups in walk_routes(app):
         if mounted_application(endpoint) is not None:
             continue
-        groups = [name for name, _ in endpoint.converters]
-        fault = route_fault(rule, groups, handler) if groups or "(" not in rule else ""
+        fault = route_fault(rule, groups, endpoint.handler)
         if fault:
-            yield finding("handler-signature", "error", handler, fault)
+            yield finding("handler-signature", "error", endpoint.handler, fault)
     tables: list[tuple[str, tuple[str, ...], list[Any]]] = [
         ("default handler", ("req",), list(app.defaults.values())),
         ("state handler", ("req",), _inner(app.states)),
@@ -437,7 +436,8 @@ def digest_faults(app: Application) -> Iterator[Finding]:
         missing.append('app.auth_type = "Digest"')
     if not missing:
         return
-    for rule, _, handler in walk_routes(app):
+    for rule, endpoint, _ in walk_routes(app):
+        handler = endpoint.handler
         if uses_digest(handler):
             yield finding(
                 "digest-setup",

@@ -33,11 +33,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from poorwsgi.config import Option
 from poorwsgi.routing import is_int, method_names, re_filter
-from poorwsgi.signature import name_of, place_of
+from poorwsgi.signature import group_names, name_of, place_of
 from poorwsgi.state import METHOD_ALL, __version__, methods, sorted_methods
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from poorwsgi.routing import Endpoint, Route
     from poorwsgi.wsgi import Application
@@ -861,11 +861,12 @@ def _last_mismatch(rule: Any, labels: list[str], path: str, done: int) -> str:
     return f"the path goes on with {rest!r}"
 
 
-def walk_routes(app: Application) -> Iterator[tuple[str, Endpoint, Callable[..., Any]]]:
-    """Yield (rule, endpoint, handler) of each route once, static ones first."""
+def walk_routes(app: Application) -> Iterator[tuple[str, Endpoint, list[str]]]:
+    """Yield rule, endpoint and names of the values of each route, static ones first."""
     for path, table in app._router.static_tables().items():
         for endpoint in {id(e): e for e in table.values()}.values():
-            yield path, endpoint, endpoint.handler
+            yield path, endpoint, []
     for route in app._router.regular_routes():
         for endpoint in {id(e): e for e in route.table.values()}.values():
-            yield endpoint.rule, endpoint, endpoint.handler
+            groups = group_names(route.pattern, endpoint.converters)
+            yield endpoint.rule, endpoint, groups

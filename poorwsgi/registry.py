@@ -28,7 +28,13 @@ from poorwsgi.routing import (
     take,
     wire_path,
 )
-from poorwsgi.signature import call_fault, name_of, route_fault, where
+from poorwsgi.signature import (
+    call_fault,
+    group_names,
+    name_of,
+    route_fault,
+    where,
+)
 from poorwsgi.state import METHOD_GET, METHOD_HEAD, METHOD_POST, deprecated
 
 if TYPE_CHECKING:
@@ -237,6 +243,7 @@ class Registry(Settings, Registrar):
         """
         endpoint = Endpoint(rule or uri, fun, None, converters)
         pattern = re.compile(uri, re.U)
+        self._warn(route_fault(rule or uri, group_names(pattern, converters), fun))
         self._router.add_regular(pattern, method_mask(method), endpoint)
 
     def pop_regular_route(

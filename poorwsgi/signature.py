@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from re import Pattern
 
 _VARARGS, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x80, 0x200
 
@@ -97,6 +98,17 @@ def where(fun: Any) -> str:
     """Return the place of a callable for a message: `` (app.py:42)``, or nothing."""
     place = place_of(fun)
     return f" ({place[0]}:{place[1]})" if place else ""
+
+
+def group_names(pattern: Pattern[str], converters: Sequence[Any] = ()) -> list[str]:
+    """Return names for the values that a regular expression gives a handler.
+
+    Those of the converters, or without them all groups, also nameless ones.
+    """
+    if converters:
+        return [name for name, _ in converters]
+    names = {number: name for name, number in pattern.groupindex.items()}
+    return [names.get(i, f"group{i}") for i in range(1, pattern.groups + 1)]
 
 
 def route_fault(rule: str, groups: Sequence[str], fun: Any) -> str:

@@ -113,6 +113,25 @@ def test_what_is_wrong_with_a_handler(rule, groups, handler, message):
     assert (message in fault) if message else fault == ""
 
 
+@pytest.mark.parametrize(
+    ("regex", "converters", "missing"),
+    [
+        ("/(a)/(?P<b>.)", (), "'group1', 'b'"),
+        ("/(?P<a>a)/(?P<b>.)", [("b", str)], "'b'"),
+        ("/(?:a)", (), ""),
+    ],
+)
+def test_a_handler_of_a_regular_expression(app, caplog, regex, converters, missing):
+    """It gets what has a converter, or without them all groups."""
+    app.set_regular_route(regex, answer, converters=converters)
+    if not missing:
+        assert check(app, {}) == []
+        return
+    found = only(app, "handler-signature")
+    assert found.message.endswith(f" {missing}")
+    assert found.message in caplog.text
+
+
 class Handlers:
     def method(self, req):
         return ""
