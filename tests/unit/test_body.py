@@ -377,6 +377,54 @@ def test_cached_input_reads_blocks():
     assert cached.bytes_read == 10
 
 
+class Drip:
+    """Gives one byte a read; from read *slow* on each of them takes a second."""
+
+    def __init__(self, size, clock, slow):
+        self.left, self.clock, self.slow = size, clock, slow
+        self.reads = 0
+
+    def read(self, size):
+        self.reads += 1
+        if self.reads >= self.slow:
+            self.clock.now += 1
+        self.left -= 1
+        return b"x" if self.left >= 0 else b""
+
+
+def test_single_bytes_are_gathered_and_not_asked_for_behind_the_end(clock):
+    drip = Drip(500, clock, 10_000)
+    cached = CachedInput(drip, -1)
+    assert cached.read(1000) == b"x" * 500
+    assert cached.bytes_read == 500
+    assert drip.reads == 501, "nothing is read after the end"
+    drip = Drip(500, clock, 10_000)
+    assert CachedInput(drip, 300).read(1000) == b"x" * 300
+    assert drip.reads == 300
+
+
+@pytest.mark.parametrize("slow", [1, 200])
+def test_a_client_that_becomes_slow_is_refused_soon(clock, slow):
+    drip = Drip(100_000, clock, slow)
+    cached = CachedInput(drip, 100_000, pace=Pace(10.0, 500))
+    with pytest.raises(BodyTimeoutError):
+        cached.read(100_000)
+    assert drip.reads <= slow + 64 + 10
+    if slow == 1:
+        assert drip.reads == 11, "one that was always slow is looked at each time"
+
+
+def test_gathered_blocks_have_to_be_bytes():
+    blocks = [b"x" * 10, "text"]
+
+    class File:
+        def read(self, size):
+            return blocks.pop(0)
+
+    with pytest.raises(BodyError, match="bytes"):
+        CachedInput(File(), 100).read(100)
+
+
 LINES = b"one\r\n\r\nthree\rx\ny\r\nlast"
 
 
