@@ -5,6 +5,9 @@ import pkgutil
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import FunctionType
+
+from sphinx.util.logging import getLogger
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -23,7 +26,12 @@ exclude_patterns = ["_build"]
 default_role = "code"
 highlight_language = "python3"
 
-autodoc_default_options = {"members": True, "show-inheritance": True}
+# Each public name has an entry; constants say by their names what they are.
+autodoc_default_options = {
+    "members": True,
+    "show-inheritance": True,
+    "undoc-members": True,
+}
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
@@ -90,3 +98,30 @@ def write_reference():
 
 configure_django()
 write_reference()
+
+
+def public_names():
+    """Yield the full name of all that the public modules define for others."""
+    for info in pkgutil.walk_packages(poorwsgi.__path__, "poorwsgi."):
+        module = sys.modules.get(info.name)
+        if module is None or info.name.rpartition(".")[2].startswith("_"):
+            continue
+        for name, value in vars(module).items():
+            defined = getattr(value, "__module__", None) == info.name
+            shown = name in getattr(module, "__all__", [name])
+            callable_ = isinstance(value, type | FunctionType)
+            if defined and shown and callable_ and not name.startswith("_"):
+                yield f"{info.name}.{name}"
+
+
+def check_reference(_, env):
+    """Warn, and so fail, if a public name has no entry in the reference."""
+    entries = env.domaindata["py"]["objects"]
+    for name in public_names():
+        if name not in entries:
+            getLogger(__name__).warning("%s has no entry in the reference", name)
+
+
+def setup(app):
+    """Let the check run when all pages are read."""
+    app.connect("env-check-consistency", check_reference)

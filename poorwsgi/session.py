@@ -65,6 +65,7 @@ def key_list(secret: SecretKey | None) -> tuple[bytes, ...]:
 
 
 def as_bytes(text: str | bytes) -> bytes:
+    """Return a text as UTF-8, and bytes as they are."""
     # Header values may hold anything a client sent; encoding must not fail.
     if isinstance(text, bytes):
         return text
