@@ -156,6 +156,14 @@ bench-instructions: $(VENV)-bench/.ready ## Count instructions of a request (nee
 bench-served: $(VENV)/.uwsgi $(VENV)-bench/.ready ## Compare CPU time under uWSGI (needs wrk)
 	$(BIN)/python tests/bench/served.py --peers $(VENV)-bench $(BENCH_ARGS)
 
+.PHONY: budgets
+budgets: $(VENV)/.ready ## Hold calls and instructions against those stored (needs valgrind)
+	$(BIN)/pytest tests/bench $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.ready ## Answer 200,000 requests and look whether memory grows
+	$(BIN)/python -P tests/bench/soak.py
+
 .PHONY: bench-session
 bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(BENCH_ARGS)
@@ -207,6 +215,7 @@ check: ## Run what CI runs
 	$(MAKE) lint
 	$(MAKE) types
 	$(MAKE) test
+	$(MAKE) budgets
 	$(MAKE) live
 	$(MAKE) browser
 	$(MAKE) docs

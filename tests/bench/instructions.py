@@ -22,7 +22,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
 from scenarios import BY_NAME, SCENARIOS, file_content  # noqa: E402 - beside this
-from worker import FRAMEWORKS, Worker, call_often  # noqa: E402
+from worker import Worker, call_often  # noqa: E402
 
 #: Requests before anything is counted, in the short run and in the long one.
 WARM, SHORT, LONG = 20, 10, 40
@@ -32,10 +32,20 @@ def run_rows(framework, names):
     """Run the rows; to be watched by callgrind."""
     worker = Worker(framework)
     names = [name for name in names if worker.has(name)]
-    print(json.dumps(names))
     for name in names:
-        row = worker.application(name), worker.environ(name), BY_NAME[name].body
         assert worker.check(name) is None, worker.check(name)
+    run_blocks(
+        {
+            name: (worker.application(name), worker.environ(name), BY_NAME[name].body)
+            for name in names
+        }
+    )
+
+
+def run_blocks(rows):
+    """Run rows of application, environ and body, with marks between them."""
+    print(json.dumps(list(rows)))
+    for row in rows.values():
         call_often(*row, WARM)
         for count in (SHORT, LONG):
             os.getppid()  # ends what does not count
@@ -45,18 +55,26 @@ def run_rows(framework, names):
 
 def count_rows(framework, names, python=sys.executable):
     """Return {name: instructions of a request}."""
+    path = str(ROOT) if framework == "ours" else ""
+    return count_blocks([python, "-P", __file__, "--run", framework, *names], path)
+
+
+def count_blocks(command, path):
+    """Let callgrind watch a command that calls `run_blocks`; return its counts."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "file.bin").write_bytes(file_content())
         environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-        environ |= {"PYTHONHASHSEED": "0", "BENCH_FILES": folder}
-        environ["PYTHONPATH"] = str(ROOT) if framework == "ours" else ""
-        command = [
+        environ |= {"PYTHONHASHSEED": "0", "BENCH_FILES": folder, "PYTHONPATH": path}
+        valgrind = [
             *("valgrind", "--tool=callgrind", "--dump-before=getppid"),
             *(f"--callgrind-out-file={folder}/out", "--quiet"),
-            *(python, "-P", __file__, "--run", framework, *names),
         ]
         done = subprocess.run(
-            command, env=environ, check=True, timeout=600, stdout=subprocess.PIPE
+            [*valgrind, *command],
+            env=environ,
+            check=True,
+            timeout=600,
+            stdout=subprocess.PIPE,
         )
         names = json.loads(done.stdout.splitlines()[0])
         # out.1 is all before the first call, out.2 the first short run ...
