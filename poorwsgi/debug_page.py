@@ -19,7 +19,7 @@ from dataclasses import asdict
 from ipaddress import ip_address
 from time import localtime, monotonic, strftime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 from poorwsgi.checks import check
 from poorwsgi.inspector import (
@@ -119,7 +119,8 @@ def answer(req: Any, app: Any) -> Any:
     _watch_of(app)
     if req.method == "POST" and req.mime_type == "application/json":
         return _tool_answer(req, app)
-    query = {name: req.args.getfirst(name, "") for name in req.args}
+    # Not by req.args, which an application may have switched off.
+    query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
     if query.get("format") == "json":
         return _json(_data(req, app, query))
     headers = {"Content-Type": "text/html; charset=utf-8", **_NO_STORE}
@@ -167,7 +168,7 @@ def _tool_answer(req: Any, app: Any) -> Response:
     reason = unsure_host(req._environ, app.allowed_hosts)
     if reason:
         return _json({"error": reason}, HTTP_FORBIDDEN)
-    wanted = req.json
+    wanted = req.json if app.auto_json else _json_body(req)
     name = wanted.get("do") if isinstance(wanted, dict) else None
     tool = TOOLS.get(name) if isinstance(name, str) else None
     if tool is None:
@@ -176,6 +177,14 @@ def _tool_answer(req: Any, app: Any) -> Response:
         return _json(tool(req, app, wanted))
     except ValueError as err:  # a ToolError, or a URL that is none
         return _json({"error": str(err)}, HTTP_BAD_REQUEST)
+
+
+def _json_body(req: Any) -> Any:
+    """Return the body of an application that does not parse JSON by itself."""
+    try:
+        return json.loads(req.read(min(req.content_length, 2 * MAX_BODY)))
+    except ValueError:
+        return None
 
 
 def run_request(req: Any, app: Any, wanted: dict[str, Any]) -> dict[str, Any]:

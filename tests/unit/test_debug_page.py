@@ -243,6 +243,16 @@ def test_a_request_of_the_builder_is_among_the_last(client):
     assert paths == ["/item/3"]
 
 
+def test_it_works_where_nothing_is_parsed_by_itself(client, app):
+    """The switches of the application are not for the page."""
+    app.auto_args = app.auto_json = app.auto_form = app.auto_data = False
+    assert client.get("/debug-info?format=json&match=/item/7").json["status"] == 0
+    assert tool(client, do="run", url="/item/7").json["status"] == "200 OK"
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/debug-info", body="{", headers=headers)
+    assert answer.status_code == 400
+
+
 # -- the profiler
 
 
