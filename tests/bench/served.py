@@ -17,6 +17,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
+from urllib.request import urlopen
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -56,11 +57,12 @@ class Server:
         )
 
     def __enter__(self):
-        host, port = self.url.split("/")[2].split(":")
         for _ in range(100):
-            with suppress(OSError), socket.create_connection((host, int(port)), 1):
-                return self
+            with suppress(OSError), urlopen(self.url, timeout=20) as answer:
+                if answer.read() == b"Hello, World!":
+                    return self
             time.sleep(0.1)
+        self.__exit__()
         raise SystemExit(f"{self.name} did not start")
 
     def __exit__(self, *_):
