@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 import poorwsgi  # noqa: E402 - found by the line above
+from poorwsgi import state  # noqa: E402
 from poorwsgi.state import __version__  # noqa: E402
 
 project = "poorwsgi"
@@ -26,7 +27,7 @@ exclude_patterns = ["_build"]
 default_role = "code"
 highlight_language = "python3"
 
-# Each public name has an entry; constants say by their names what they are.
+# Each public name has an entry.
 autodoc_default_options = {
     "members": True,
     "show-inheritance": True,
@@ -66,6 +67,21 @@ def configure_django():
         importlib.import_module("django.conf").settings.configure()
 
 
+def constants(module):
+    """Return entries of the HTTP_* and METHOD_* numbers that a module defines.
+
+    autodoc leaves out data without a comment; these say by their names what they are.
+    """
+    if module.__name__ != "poorwsgi.state":
+        return ""
+    lines = [
+        f".. py:data:: {name}\n   :value: {value}\n"
+        for name, value in vars(module).items()
+        if name.startswith(("HTTP_", "METHOD_")) and isinstance(value, int)
+    ]
+    return "\n" + "\n".join(lines)
+
+
 def write_reference():
     """Write a page for each public module that can be imported here.
 
@@ -84,7 +100,7 @@ def write_reference():
             # A feature whose extra isn't installed here says so in one line.
             body = f"Not importable where this was built: {error}.\n"
         else:
-            body = f".. automodule:: {info.name}\n"
+            body = f".. automodule:: {info.name}\n" + constants(module)
             nitpick_ignore.extend(undocumented_classes(module))
         title = info.name
         pages[f"{info.name}.rst"] = f"{title}\n{'=' * len(title)}\n\n{body}"
@@ -110,7 +126,9 @@ def public_names():
             defined = getattr(value, "__module__", None) == info.name
             shown = name in getattr(module, "__all__", [name])
             callable_ = isinstance(value, type | FunctionType)
-            if defined and shown and callable_ and not name.startswith("_"):
+            number = name.startswith(("HTTP_", "METHOD_")) and module is state
+            is_ours = number or (defined and callable_)
+            if is_ours and shown and not name.startswith("_"):
                 yield f"{info.name}.{name}"
 
 

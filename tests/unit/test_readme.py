@@ -47,7 +47,10 @@ def test_make_targets_exist(target):
     assert target in TARGETS
 
 
-@pytest.mark.parametrize("path", re.findall(r"<([\w./-]+\.rst|LICENSE)>`_", README))
+LINKS = re.findall(r"<([\w./-]+\.rst|LICENSE)>`_|^\.\. _.+: (\S+)$", README, re.M)
+
+
+@pytest.mark.parametrize("path", [one or other for one, other in LINKS])
 def test_links_lead_somewhere(path):
     """Links are paths in the repository, no network is needed."""
     assert (ROOT / path).is_file()
