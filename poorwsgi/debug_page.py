@@ -19,7 +19,7 @@ from dataclasses import asdict
 from ipaddress import ip_address
 from time import localtime, monotonic, strftime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from poorwsgi.checks import check
 from poorwsgi.inspector import (
@@ -29,6 +29,7 @@ from poorwsgi.inspector import (
     inspect_application,
     loggers,
     mask_for,
+    split_url,
 )
 from poorwsgi.profiling import Profile, profile
 from poorwsgi.render import Html, render
@@ -291,10 +292,11 @@ def inner_environ(outer: dict[str, Any], wanted: dict[str, Any]) -> dict[str, An
     from wsgiref.util import FileWrapper
 
     method, url = str(wanted.get("method", "GET")), str(wanted.get("url", "/"))
-    parts = urlsplit(url)
-    if not method.isalpha() or not parts.path.startswith("/") or parts.netloc:
+    target, query = split_url(url)
+    is_plain = method.isascii() and method.isalpha() and url[:2] != "//"
+    if not is_plain or not url.startswith("/"):
         raise ToolError("a request has a method and a path that starts with a slash")
-    path = unquote_to_bytes(parts.path).decode("latin-1")
+    path = unquote_to_bytes(target).decode("latin-1")
     if path == "/debug-info":
         raise ToolError("/debug-info does not run itself")
     body = str(wanted.get("body") or "").encode()
@@ -305,7 +307,7 @@ def inner_environ(outer: dict[str, Any], wanted: dict[str, Any]) -> dict[str, An
         {
             "REQUEST_METHOD": method.upper(),
             "PATH_INFO": path,
-            "QUERY_STRING": parts.query,
+            "QUERY_STRING": quote(query, _QUERY_SAFE),
             "wsgi.input": BytesIO(body),
             "wsgi.file_wrapper": FileWrapper,
         }
@@ -313,6 +315,10 @@ def inner_environ(outer: dict[str, Any], wanted: dict[str, Any]) -> dict[str, An
     if body or method.upper() in ("POST", "PUT", "PATCH"):
         environ["CONTENT_LENGTH"] = str(len(body))
     return environ
+
+
+#: What stays as it is in a query; other characters can not stand in an environ.
+_QUERY_SAFE = "%/:@!$&'()*+,;=?-._~[]"
 
 
 def _headers(text: str) -> dict[str, str]:
@@ -324,7 +330,9 @@ def _headers(text: str) -> dict[str, str]:
         if not colon or not key.replace("_", "").isalnum() or not key.isascii():
             raise ToolError(f"{line!r} is no header; write Name: value")
         is_plain = key in ("CONTENT_TYPE", "CONTENT_LENGTH")
-        variables[key if is_plain else f"HTTP_{key}"] = value.strip()
+        # PEP 3333 shows each byte of a header as a character.
+        shown = value.strip().encode().decode("latin-1")
+        variables[key if is_plain else f"HTTP_{key}"] = shown
     return variables
 
 

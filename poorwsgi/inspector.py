@@ -698,7 +698,7 @@ class _Search:
 
 def explain(app: Application, method: str, url: str) -> Explanation:
     """Say which route answers a request, and why the others do not."""
-    path = unquote_to_bytes(urlsplit(url).path or "/").decode("utf-8", "replace")
+    path = unquote_to_bytes(split_url(url)[0] or "/").decode("utf-8", "replace")
     search = _Search(method.upper(), path)
     reasons = [
         *_static_reasons(app, search),
@@ -718,6 +718,18 @@ def explain(app: Application, method: str, url: str) -> Explanation:
         arguments=search.arguments,
         routes=tuple(reasons),
     )
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return path and query of a URL, or of a path alone, whatever stands in it."""
+    if not url.startswith("/"):
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # such as an address without its other bracket
+            return url, ""
+        return parts.path, parts.query
+    path, _, query = url.partition("#")[0].partition("?")
+    return path, query
 
 
 def _outcome(app: Application, search: _Search) -> tuple[str, int]:

@@ -125,6 +125,20 @@ def test_the_script_has_a_nonce_of_its_own(client):
     assert not re.search(r'(?:src|href)="(?!#|\?|data:)', first)
 
 
+@pytest.mark.parametrize(
+    "text", ["http://[", "[::1", "/]", "/[x", "/\u017e?\U0001f600"]
+)
+def test_urls_that_are_none_do_no_harm(client, text):
+    """Neither as an origin nor in the tools."""
+    query = {"match": text, "format": "json", "method": text}
+    assert client.get("/debug-info", query=query).status_code == 200
+    origin = {"Origin": text}
+    assert client.get("/debug-info", query=query, headers=origin).status_code == 403
+    for method, headers in (("GET", f"X-A: {text}"), ("\u017e", "")):
+        answer = tool(client, do="run", url=text, method=method, headers=headers)
+        assert answer.status_code in (200, 400)
+
+
 # -- the page and its twin
 
 
