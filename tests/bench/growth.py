@@ -1,4 +1,4 @@
-"""What a request costs when there is more of something: `make bench-growth`.
+"""What a request costs when there is more of something: `python growth.py`.
 
 Counted in instructions, see instructions.py: routes should cost nothing, headers,
 cookies and arguments each the same.
@@ -18,11 +18,11 @@ ROUTES = (10, 100, 1000, 10_000)
 SIZES = (0, 10, 20, 50)
 
 
-def rows():
-    """Yield name, application, environ and body of each row."""
+def rows(most):
+    """Yield name, application and environ of each row; at most so many routes."""
     from poorwsgi import Application
 
-    for count in ROUTES:
+    for count in [count for count in ROUTES if count <= most]:
         app = Application(f"{count} routes")
         for number in range(count):
             app.set_route(f"/r{number}/<name>/<id:int>", lambda req, name, id: name)
@@ -40,9 +40,10 @@ def rows():
         yield f"args {count}", app, at("/args", "&".join(pairs))
 
 
-def count_growth(python=sys.executable):
+def count_growth(most=10_000):
     """Return {kind: {size: instructions of a request}}."""
-    found = count_blocks([python, "-P", __file__, "--run"], str(ROOT))
+    command = [sys.executable, "-P", __file__, "--run", str(most)]
+    found = count_blocks(command, str(ROOT))
     growth = {}
     for name, count in found.items():
         kind, size = name.split()
@@ -51,8 +52,9 @@ def count_growth(python=sys.executable):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--run"]:
-        run_blocks({name: (app, ENVIRON | more, b"") for name, app, more in rows()})
+    if sys.argv[1:2] == ["--run"]:
+        found = rows(int(sys.argv[2]))
+        run_blocks({name: (app, ENVIRON | more, b"") for name, app, more in found})
     else:
         for kind, counts in count_growth().items():
             print(kind, counts)

@@ -100,8 +100,11 @@ def test_no_row_needs_more_instructions(baseline):
 @needs_valgrind
 @pytest.mark.timeout(600)
 def test_cost_does_not_grow_faster_than_the_request():
-    """Flat in the number of routes; linear in headers, cookies and arguments."""
-    growth = count_growth()
+    """Flat in the number of routes; linear in headers, cookies and arguments.
+
+    To set 10,000 routes takes valgrind a minute: growth.py by itself has them.
+    """
+    growth = count_growth(most=1000)
     routes = growth.pop("routes")
     assert max(routes.values()) < 1.1 * min(routes.values())
     for kind, counts in growth.items():
