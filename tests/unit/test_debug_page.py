@@ -139,6 +139,12 @@ def test_urls_that_are_none_do_no_harm(client, text):
         assert answer.status_code in (200, 400)
 
 
+@pytest.mark.parametrize("field", ["url", "headers", "body"])
+def test_half_a_surrogate_pair_is_refused(client, field):
+    wanted = {"url": "/", field: {"headers": "A: \ud800"}.get(field, "/\ud800")}
+    assert tool(client, do="run", **wanted).status_code == 400
+
+
 # -- the page and its twin
 
 
