@@ -393,6 +393,8 @@ class CachedInput:
         block: bytes = call_input(self._file.read, size)
         if not block or block.__class__ is not bytes:
             block = self._checked(block, size)
+        if len(block) > size:
+            raise BodyError("input returned more than it was asked for")
         if todo > 0:
             self._todo = todo - len(block)
         self._pace.add(len(block))
@@ -731,6 +733,8 @@ class Body:
         raw = call_input(file.read, size) if size else b""
         if size > 0 and (raw.__class__ is not bytes or len(raw) != size):
             raw = raw or b""
+            if len(raw) > size:
+                raise BodyError("input returned more than it was asked for")
             raw += CachedInput(file, size - len(raw), pace=self._pace()).read_all()
         self._raw = raw
         self._state = _MEMORY

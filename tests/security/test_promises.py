@@ -155,6 +155,27 @@ def test_a_broken_chunk_that_nobody_catches_is_400(app):
     assert call(app, environ).status == 400
 
 
+@pytest.mark.parametrize("kind", [FORM, "application/json", MULTIPART, "text/plain"])
+def test_an_input_that_gives_more_than_it_is_asked_for_is_refused(app, kind):
+    """What is behind the body is the next request; it was read without an end."""
+
+    class Generous:
+        left = 50
+
+        def read(self, size=-1):
+            self.left -= 1
+            return b"a=b&" * 100 if self.left > 0 else b""
+
+        readline = read
+
+    def read(req):
+        return f"{req.form} {req.json} {req.data}"
+
+    app.set_route("/", read, state.METHOD_POST)
+    more = {"wsgi.input": Generous(), "CONTENT_LENGTH": "5"}
+    assert call(app, post(b"", kind, **more)).status == 400
+
+
 # -- descriptors, memory --------------------------------------------------------
 
 
