@@ -233,6 +233,11 @@ QUESTIONS = [
         "Hooks and filters of output",
     ),
     ("What is a blueprint here?", "routing", "Groups of routes"),
+    (
+        "May I keep all routes in one table?",
+        "routing",
+        "Decorators, groups or one table",
+    ),
     ("How do I build a URL?", "routing", "Names"),
     ("How do I keep a user logged in?", "sessions", "A dictionary in a cookie"),
     ("How do I check a password?", "auth", "Basic"),
