@@ -153,7 +153,7 @@ def _morsel(name: str, coded: str) -> Morsel[str]:
     morsel: Morsel[str] = _new_morsel(Morsel)
     _update(morsel, _NO_ATTRIBUTES)
     if _KEEPS_STATE and coded.isascii() and '"' not in coded:
-        # PERF: what __setstate__() does, 0.35 of 0.8 us.
+        # PERF: what __setstate__() does; 6,000 instructions, not 8,700.
         morsel._key = name  # type: ignore[attr-defined]
         morsel._value = morsel._coded_value = coded  # type: ignore[attr-defined]
         return morsel
@@ -333,7 +333,7 @@ def quote_value(value: str) -> str:
 
     Quoting is that of `http.cookies` (octal escapes), over the UTF-8 bytes.
     """
-    # PERF: numbers and words need no regular expression; 0.15 us.
+    # PERF: words need no regular expression; 1,600 instructions, not 2,800.
     if (value.isalnum() and value.isascii()) or _PLAIN_VALUE.fullmatch(value):
         return value
     if _CONTROL.search(value):

@@ -270,7 +270,7 @@ class BaseResponse:
             and name.isascii()
             and value.isascii()
         ):
-            # PERF: the table is made when somebody reads it; 1.0 of 1.8 us.
+            # PERF: no table of headers; 4,200 instructions, not 7,500.
             check_header(name, value)
             pairs.append((name, value))
         else:
@@ -589,7 +589,7 @@ class Response(BaseResponse):
         elif not isinstance(data, (bytes, bytearray, memoryview)):
             raise ArgumentError(f"data must be str or bytes, not {type(data)}")
         if content_type is HTML and headers is None and status_code is HTTP_OK:
-            # PERF: nothing to check; 0.35 of 0.8 us.
+            # PERF: nothing to check; 4,300 instructions, not 5,600.
             self.content_type = HTML
             self._headers = [POWERED_BY]
             self._status_code = HTTP_OK
@@ -625,7 +625,8 @@ class Response(BaseResponse):
 
         None if that takes the long way: a range, or a status without a body.
 
-        PERF: four methods and a file object less, 2.1 of 3.0 us.
+        PERF: four methods and a file object less; 8,000 instructions of a request,
+        not 21,700.
         """
         status = self._status_code
         if self._used or self._ranges or status < HTTP_OK or status in _BODILESS:
@@ -1280,7 +1281,7 @@ def to_response(value: Any) -> BaseResponse:
     if isinstance(value, BaseResponse):
         return value
     if type(value) is str and value.isascii():
-        return Response(value)  # PERF: make_response() does no more, in 0.4 us
+        return Response(value)  # PERF: make_response() does no more, by 2 calls more
     if not isinstance(value, tuple):
         return make_response(value)
     if len(value) > 1 and isinstance(value[1], int):

@@ -168,7 +168,8 @@ class Application(Registry):
     def _answers_by_type(self) -> dict[type, Callable[[Any, Any], Answer]]:
         """Return what answers a value of a type without a response object.
 
-        PERF: `req.json` sent back is no rare answer; 2.4 us less with its entry.
+        PERF: `req.json` sent back is no rare answer; its entry saves 28,600
+        instructions.
         """
         answers = {**ANSWERS, NotFound: self._not_found_answer, JsonDict: json_answer}
         if self._own_dumps is not None:
