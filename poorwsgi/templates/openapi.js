@@ -345,6 +345,8 @@ async function shownBody(response) {
 // -- the whole page
 
 function showSchemes() {
+  const place = document.getElementById("schemes");
+  place.addEventListener("submit", (event) => event.preventDefault());
   const schemes = Object.entries((spec.components || {}).securitySchemes || {});
   for (const [name, one] of schemes) {
     const scheme = resolve(one);
@@ -355,7 +357,7 @@ function showSchemes() {
     const input = make("input", {id, type: "password", autocomplete: "off", placeholder: hint});
     input.addEventListener("input", () => credentials.set(name, input.value));
     const label = make("label", {htmlFor: id}, name);
-    document.getElementById("schemes").append(make("div", {className: "row"}, label, input));
+    place.append(make("div", {className: "row"}, label, input));
     document.getElementById("login").hidden = false;
   }
 }
