@@ -160,10 +160,6 @@ bench-served: $(VENV)/.uwsgi $(VENV)-bench/.ready ## Compare CPU time under uWSG
 budgets: $(VENV)/.ready ## Hold calls and instructions against those stored (needs valgrind)
 	$(BIN)/pytest tests/bench $(PYTEST_ARGS)
 
-.PHONY: soak
-soak: $(VENV)/.ready ## Answer 200,000 requests and look whether memory grows
-	$(BIN)/python -P tests/bench/soak.py
-
 .PHONY: bench-session
 bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(BENCH_ARGS)

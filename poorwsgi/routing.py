@@ -239,7 +239,12 @@ def _without_separator(before: str, text: str, regex: str) -> str:
     try them all takes cubic time. Groups are greedy, so the last dash always
     ends the one before; this one need not try what has a further dash in it.
     """
-    if not text or "/" in text or regex not in (ANY, WORD) or before not in (ANY, regex):
+    if (
+        not text
+        or "/" in text
+        or regex not in (ANY, WORD)
+        or before not in (ANY, regex)
+    ):
         return regex
     if len(text) == 1 and regex == ANY:
         return f"[^/{re.escape(text)}]*[^/]"
