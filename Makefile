@@ -143,6 +143,7 @@ bench: $(VENV)/.ready $(VENV)-bench/.ready ## Compare with other frameworks (BEN
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(filter --quick,$(BENCH_ARGS))
 	$(BIN)/python tests/bench/bench_perimeterx.py $(filter --quick,$(BENCH_ARGS))
 	$(BIN)/python tests/bench/bench_moesif.py $(filter --quick,$(BENCH_ARGS))
+	$(BIN)/python tests/bench/bench_openapi.py $(filter --quick,$(BENCH_ARGS))
 
 .PHONY: bench-import
 bench-import: $(VENV)/.ready $(VENV)-bench/.ready ## Compare what imports cost
@@ -163,6 +164,10 @@ budgets: $(VENV)/.ready ## Hold calls and instructions against those stored (nee
 .PHONY: bench-session
 bench-session: $(VENV)-bench/.ready ## Compare sealed cookies with itsdangerous and Fernet
 	$(VENV)-bench/bin/python tests/bench/bench_session.py $(BENCH_ARGS)
+
+.PHONY: bench-openapi
+bench-openapi: $(VENV)/.ready ## Compare checks by a document with openapi-core by hand
+	$(BIN)/python tests/bench/bench_openapi.py $(BENCH_ARGS)
 
 .PHONY: bench-security
 bench-security: $(VENV)/.ready $(VENV)-bench/.ready ## Send hostile requests to us and to others
