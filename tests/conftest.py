@@ -1,10 +1,12 @@
 """What tests of all kinds use: an application of their own, and its client."""
 
 import signal
+from http.cookies import Morsel
 
 import pytest
 
 from poorwsgi import Application
+from poorwsgi.cookies import parse_cookies
 from poorwsgi.testing import TestClient
 
 # What a shell runs in the background ignores SIGINT, and so would the servers
@@ -24,3 +26,10 @@ def app(request):
 def client(app):
     """A client of `app` that runs the PEP 3333 validator on every call."""
     return TestClient(app)
+
+
+@pytest.fixture
+def own_morsels(monkeypatch):
+    """Take back attributes that Falcon adds to all morsels when it is imported."""
+    known = {name: Morsel._reserved[name] for name in parse_cookies("a=1")["a"]}
+    monkeypatch.setattr(Morsel, "_reserved", known)

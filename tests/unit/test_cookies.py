@@ -164,6 +164,7 @@ class TestRequestCookies:
         assert cookies["a"]["path"] == ""
         assert cookies["a"].OutputString() == "a=1"
 
+    @pytest.mark.usefixtures("own_morsels")
     def test_equals_what_the_standard_library_reads(self):
         cookies = parse_cookies(self.HEADER)
         assert cookies == SimpleCookie(self.HEADER)

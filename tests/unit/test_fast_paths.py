@@ -169,6 +169,7 @@ def slow_morsel(name, coded):
     return morsel
 
 
+@pytest.mark.usefixtures("own_morsels")
 @pytest.mark.parametrize("coded", ["", "a", "en-US", '"a b"', '"\\"x\\""', "a=b", "1"])
 def test_a_morsel_is_the_one_of_the_standard_library(coded):
     """Equal, with the same text, and as pickled and copied as that one."""
