@@ -326,7 +326,8 @@ def captcha_script(call: Call) -> bytes:
   button.id = "px-button";
   button.onclick = function () {{
     document.cookie = "_px3={value}; path=/";
-    location.reload();
+    if (window._pxOnCaptchaSuccess) {{ window._pxOnCaptchaSuccess(true); }}
+    else {{ location.reload(); }}
   }};
   document.getElementById("px-captcha").appendChild(button);
   window._pxCaptcha = true;

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import runpy
 import shutil
 import threading
 from pathlib import Path
@@ -252,6 +253,33 @@ def test_failing_scripts_leave_a_readable_page(browser, serve, size, scheme):
     )
     hosts = [source.split("/")[2] for source in sources]
     assert hosts == ["captcha.px-cdn.net", "captcha.px-cloud.net"]
+
+
+def test_a_script_draws_the_challenge_itself(browser, fake, monkeypatch):
+    """The front end of the guide: a dialog, and the order is sent again."""
+    path = Path(__file__).parents[2] / "examples" / "perimeterx" / "front_end.py"
+    monkeypatch.setenv("PX_SERVICE_URL", fake.url)
+    monkeypatch.setenv("PX_API_TIMEOUT", "20000")
+    example = runpy.run_path(str(path))
+    application = example["application"]
+    server = make_server("127.0.0.1", 0, application, Server, Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        browser.get(f"http://127.0.0.1:{server.server_port}/?score=100")
+        browser.find_element(By.ID, "order").click()
+        (button,) = wait(browser, lambda: shown(browser, "#px-captcha button"))
+        keep(browser, "front-end")
+        button.click()
+        said = browser.find_element(By.ID, "said")
+        wait(browser, lambda: said.text == '{"taken":"tea"}')
+        assert not shown(browser, "#challenge")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        application.close()
+        example["app"].release()
 
 
 def test_a_challenge_that_draws_nothing_is_noticed(browser, serve):

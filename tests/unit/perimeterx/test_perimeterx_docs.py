@@ -49,7 +49,7 @@ def test_every_row_is_documented(row):
 
 def test_included_programs_exist():
     paths = re.findall(r"literalinclude:: (\S+)", TEXT)
-    assert len(paths) == 3
+    assert len(paths) == len(set(paths)) + 1  # own_page.py twice
     assert all((PAGE.parent / path).is_file() for path in paths)
 
 
