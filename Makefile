@@ -16,8 +16,8 @@ LOCKED := $(shell command -v flock >/dev/null 2>&1 && echo flock $(VENV)/.lock)
 PIP := $(LOCKED) $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt
 PACKAGING := setup.cfg pyproject.toml poorwsgi/state.py
 
-SYSTEM_PACKAGES := build-essential chromium chromium-driver nginx-light \
-	redis-server valgrind wrk
+SYSTEM_PACKAGES := apache2-bin build-essential chromium chromium-driver \
+	libapache2-mod-wsgi-py3 nginx-light redis-server valgrind wrk
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

@@ -168,13 +168,13 @@ def content_type_with(charset: str | None, media_type: str) -> str:
     return f"{media_type}; charset={charset}" if charset else media_type
 
 
-def _render_cookie(*args: Any, **kwargs: Any) -> str:
+def _cookie_field(*args: Any) -> tuple[str, str]:
     # PERF: puts the real one in its own place, since an import statement that
     # finds the module loaded costs twice as much as rendering a cookie.
-    global _render_cookie
-    from poorwsgi.cookies import render_cookie as _render_cookie  # http.cookies
+    global _cookie_field
+    from poorwsgi.cookies import cookie_field as _cookie_field  # http.cookies
 
-    return _render_cookie(*args, **kwargs)
+    return _cookie_field(*args)
 
 
 def close_body(body: object) -> None:
@@ -287,7 +287,7 @@ class BaseResponse:
 
         :raises ValueError: a browser would refuse the cookie, or read another one.
         """
-        field = ("Set-Cookie", _render_cookie(name, value, **attributes))
+        field = _cookie_field(name, value, attributes)
         if type(self._headers) is list:
             self._headers.append(field)  # PERF: checked already
         else:
@@ -755,6 +755,10 @@ class FileBody:
         data = self._file.read(size) if size else b""
         self._left = left - len(data)
         return data
+
+    def tell(self) -> int:
+        """Return where the file stands; mod_wsgi asks whoever has `fileno`."""
+        return self._file.tell()
 
     def __iter__(self) -> Iterator[bytes]:
         while data := self.read(BLOCK_SIZE):

@@ -1,6 +1,9 @@
 """Start each server of the table once, run every test of it, stop it."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from servers import LIMITS, SERVERS, Running, missing_programs
@@ -18,12 +21,27 @@ def server(request, tmp_path_factory):
         if REQUIRED:
             pytest.fail(message)
         pytest.skip(message)
-    folder = tmp_path_factory.mktemp(request.param.name)
-    make_root(folder / "root")
+    folder = make_folder(request, tmp_path_factory)
     running = Running(request.param, folder)
     running.start()
     yield running
     running.stop()
+
+
+def make_folder(request, tmp_path_factory):
+    """Make the folder of a server; Apache drops its rights, so it gets one in /tmp."""
+    if not request.param.config:
+        folder = tmp_path_factory.mktemp(request.param.name)
+        make_root(folder / "root")
+        return folder
+    folder = Path(tempfile.mkdtemp(prefix=f"{request.param.name}-"))
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    make_root(folder / "root")
+    for path in [folder, *(folder / "root").rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(0o777 if path.is_dir() else 0o644)
+    (folder / "root").chmod(0o755)
+    return folder
 
 
 def make_root(root):

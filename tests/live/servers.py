@@ -1,5 +1,6 @@
 """The servers of the live tests: how each is started, and what it can't do."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -21,14 +22,17 @@ class Server(NamedTuple):
     #: What this server does otherwise, and no application can mend: a key of
     #: LIMITS. doc/servers.rst tells users.
     limits: tuple[str, ...] = ()
-    #: nginx in front, speaking the uwsgi protocol to the command.
-    nginx: bool = False
+    #: The configuration of nginx in front, if there is one.
+    nginx: str = ""
+    #: The configuration of the server itself, if it is a file to be filled in.
+    config: str = ""
 
 
 LIMITS = {
     "chunk-size": "takes a chunk size that is no number for the last chunk",
     "bad-chunks": "takes a broken chunked body for its end",
     "two-lengths": "lets Content-Length beside Transfer-Encoding pass",
+    "cut-body": "answers 500 by itself to a body that breaks off",
     "cut-stream": "ends an answer that broke off like a whole one",
     "head-chunks": "sends the last chunk after the headers of a HEAD",
     "no-host": "shows a missing Host as an empty one",
@@ -61,7 +65,7 @@ SERVERS = [
         "uwsgi-nginx",
         _uwsgi("--ini", INI, "--socket", "{address}"),
         ("cut-stream",),
-        nginx=True,
+        nginx="nginx.conf",
     ),
     Server(
         "gunicorn-sync",
@@ -72,9 +76,19 @@ SERVERS = [
         ("gunicorn", "--config", GUNICORN, "--bind", "{address}", "app:application"),
     ),
     Server(
+        "gunicorn-nginx",
+        ("gunicorn", "--config", GUNICORN, "--bind", "{address}", "app:application"),
+        nginx="nginx-proxy.conf",
+    ),
+    Server(
         "waitress",
         ("waitress-serve", "--listen", "{address}", "app:application"),
         ("head-chunks",),
+    ),
+    Server(
+        "waitress-nginx",
+        ("waitress-serve", "--listen", "{address}", "app:application"),
+        nginx="nginx-proxy.conf",
     ),
     Server(
         "granian",
@@ -83,6 +97,21 @@ SERVERS = [
             *("--blocking-threads", "4", "app:application"),
         ),
         ("chunk-size", "bad-chunks", "two-lengths", "cut-stream", "no-host"),
+    ),
+    Server(
+        "granian-nginx",
+        (
+            *("granian", "--interface", "wsgi", "--host", "{host}", "--port", "{port}"),
+            *("--blocking-threads", "4", "app:application"),
+        ),
+        ("cut-stream",),
+        nginx="nginx-proxy.conf",
+    ),
+    Server(
+        "mod_wsgi",
+        ("apache2", "-DFOREGROUND", "-d", "{folder}", "-f", "{folder}/mod_wsgi.conf"),
+        ("cut-body", "cut-stream"),
+        config="mod_wsgi.conf",
     ),
     Server(
         "wsgiref",
@@ -102,7 +131,12 @@ def find_program(name):
 def missing_programs(server):
     """Return the programs that this configuration wants and nobody has."""
     wanted = [server.command[0], *(["nginx"] if server.nginx else [])]
-    return [name for name in wanted if find_program(name) is None]
+    missing = [name for name in wanted if find_program(name) is None]
+    if server.config:
+        text = (CONFIGURATIONS / server.config).read_text()
+        modules = re.findall(r"^LoadModule \S+ (\S+)$", text, re.M)
+        missing += [path for path in modules if not Path(path).exists()]
+    return missing
 
 
 class Running:
@@ -117,10 +151,29 @@ class Running:
             "PYTHONPATH": f"{HERE.parent.parent}:{HERE}",
             "PYTHONUNBUFFERED": "1",
         }
-        command = [program, *server.command[1:]]
-        self._servers = [LiveServer(command, cwd=HERE, env=env)]
+        command = [word.replace("{folder}", str(folder)) for word in server.command]
+        command[0] = program
+        if server.config:
+            env |= self._readable_copies()
+        inner = LiveServer(command, cwd=HERE, env=env)
+        if server.config:
+            self._write_config(server.config, inner.address)
+        self._servers = [inner]
         if server.nginx:
             self._servers.append(self._nginx(self._servers[0].address))
+
+    def _readable_copies(self):
+        """Copy what Apache serves, as another user, who can't read everything."""
+        ignored = shutil.ignore_patterns("__pycache__")
+        package = HERE.parent.parent / "poorwsgi"
+        shutil.copytree(package, self.folder / "lib" / "poorwsgi", ignore=ignored)
+        shutil.copy(APP, self.folder)
+        return {"SITE": str(self.folder), "PYTHONPATH": str(self.folder / "lib")}
+
+    def _write_config(self, name, address):
+        """Write the configuration that we recommend, with another address."""
+        text = (CONFIGURATIONS / name).read_text()
+        (self.folder / name).write_text(text.replace("127.0.0.1:8000", address))
 
     def _nginx(self, upstream):
         """Return nginx with the configuration that we recommend."""
@@ -130,7 +183,7 @@ class Running:
         command = [find_program("nginx"), *alone, "-p", str(self.folder)]
         command += ["-c", str(config)]
         server = LiveServer(command)
-        text = (CONFIGURATIONS / "nginx.conf").read_text()
+        text = (CONFIGURATIONS / self.server.nginx).read_text()
         text = text.replace("127.0.0.1:9000", upstream)
         config.write_text(text.replace("127.0.0.1:8000", server.address))
         return server

@@ -128,8 +128,9 @@ def test_bad_host_is_refused(address, host):
     assert still_works(address)
 
 
-def test_body_that_ends_early_is_not_taken_for_whole(address):
+def test_body_that_ends_early_is_not_taken_for_whole(address, limit):
     """The client promised 100 bytes, sent 5 and left."""
+    limit("cut-body")
     text = "POST /json HTTP/1.1\nHost: localhost\nContent-Length: 100\n"
     text += "Content-Type: application/json\nConnection: close"
     raw = exchange(address, request(text, b"[1,2]"))
@@ -148,6 +149,7 @@ def test_body_that_ends_early_is_not_taken_for_whole(address):
 def test_bad_chunks_are_not_taken_for_a_body(address, body, what, limit):
     """No end, a negative size, no size: refused by the server or by us."""
     limit(what)
+    limit("cut-body")
     text = "POST /chunked HTTP/1.1\nHost: localhost\nConnection: close\n"
     text += "Transfer-Encoding: chunked"
     raw = exchange(address, request(text, body))

@@ -1302,6 +1302,20 @@ def test_only_a_whole_file_shows_its_descriptor(app, tmp_path):
     assert [hasattr(each.file, "fileno") for each in seen] == [True, False]
 
 
+def test_a_file_says_where_it_stands(app, tmp_path):
+    """mod_wsgi asks for it beside the descriptor, and fails without an answer."""
+    (tmp_path / "f").write_bytes(TEN)
+    asked = []
+
+    def look(body, size):
+        asked.append((body.fileno() > 2, body.tell()))
+        return iter(lambda: body.read(size), b"")
+
+    app.set_route("/", lambda req: FileResponse(tmp_path / "f"))
+    assert call(app, **{"wsgi.file_wrapper": look})[2] == TEN
+    assert asked == [(True, 0)]
+
+
 def test_other_bodies_do_not_go_through_the_file_wrapper(app):
     seen = []
     app.set_route("/", lambda req: "text")
