@@ -1,14 +1,22 @@
 """What is done a fast way agrees with the plain way of the same thing."""
 
+import copy
 import itertools
 import pickle
 from http.cookies import Morsel, SimpleCookie
 from io import FileIO
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from poorwsgi import Application
-from poorwsgi.cookies import parse_cookies
+from poorwsgi.cookies import (
+    RequestCookies,
+    UnreadCookies,
+    parse_cookies,
+    render_cookie,
+)
 from poorwsgi.headers import Headers
 from poorwsgi.request import JsonDict
 from poorwsgi.response import (
@@ -174,12 +182,99 @@ def slow_morsel(name, coded):
 def test_a_morsel_is_the_one_of_the_standard_library(coded):
     """Equal, with the same text, and as pickled and copied as that one."""
     fast, plain = parse_cookies(f"name={coded}")["name"], slow_morsel("name", coded)
-    assert type(fast) is Morsel
+    assert isinstance(fast, Morsel)
     assert fast == plain
+    assert plain == fast
     assert fast.OutputString() == plain.OutputString()
-    assert vars(fast) == vars(plain)
-    assert pickle.loads(pickle.dumps(fast)) == plain
-    assert fast.copy() == plain
+    assert fast.__getstate__() == plain.__getstate__()
+    assert dict(fast) == dict(plain)
+    for other in (fast.copy(), copy.copy(fast), pickle.loads(pickle.dumps(fast))):
+        assert other == plain
+        other["path"] = "/"
+        assert fast != other
+    with pytest.raises(AttributeError):
+        fast.value = "changed"
+
+
+def look_up_by_the_dictionary(header, name):
+    """Return what is found after all cookies were read."""
+    cookies = parse_cookies(header)
+    len(cookies)
+    assert type(cookies) is RequestCookies
+    return cookies.get(name)
+
+
+PIECES = [
+    "a",
+    "b",
+    "=",
+    "; ",
+    ";",
+    " ",
+    "\t",
+    '"',
+    "$",
+    "é",
+    "\x01",
+    "aa",
+    "x=1",
+    "; a=",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_a_cookie_is_found_as_in_the_dictionary_of_all(header):
+    """By all ways to look up, in any order, whatever the header looks like."""
+    for name in ("a", "b", "aa", "x", "$", "a b", "", "é", "; a", None, 5):
+        slow = look_up_by_the_dictionary(header, name)
+        for warm_up in ((), ("b",), ("x", "a", "nobody")):
+            cookies = parse_cookies(header)
+            found = [cookies.get(other) for other in warm_up]
+            assert (name in cookies) == (slow is not None)
+            assert cookies.value_of(name) == (slow.value if slow is not None else "")
+            assert cookies.get(name) == slow
+            assert [cookies.get(other) for other in warm_up] == found
+            assert dict(cookies) == dict(parse_cookies(header).items())
+
+
+def test_whoever_looks_into_all_cookies_sees_all(request):
+    """Each method of a SimpleCookie is made for it, or reads all cookies first."""
+    own = {"__getitem__", "__contains__", "__iter__", "get", "value_of"}
+    plain = {"fromkeys", "__class_getitem__"} | set(dir(object))
+    for name in set(dir(RequestCookies)) - plain | {"__eq__", "__reduce_ex__"}:
+        if callable(getattr(RequestCookies, name)):
+            assert name in vars(UnreadCookies)
+    for name in set(vars(UnreadCookies)) & own:
+        assert getattr(UnreadCookies, name).__qualname__.startswith("UnreadCookies")
+    cookies = parse_cookies("a=1; b=2")
+    morsel = cookies["b"]
+    assert list(cookies) == ["a", "b"]
+    assert cookies["b"] is morsel
+    assert type(cookies) is RequestCookies
+    assert parse_cookies("a=1; b=2") == parse_cookies("b=2; a=1")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"secure": True, "max_age": 5},
+        {"max_age": None},
+        {"path": None, "same_site": None, "http_only": False},
+        {"expires": 0, "domain": "example.org"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("value", ["word", "", "a b", "é", "1", "x" * 100])
+def test_a_cookie_is_set_as_it_is_rendered(monkeypatch, attributes, value):
+    """Whether or not its attributes were rendered before."""
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    for _ in range(2):
+        response = Response()
+        response.set_cookie("name", value, **attributes)
+        text = render_cookie("name", value, **attributes)
+        assert response.headers.get_all("Set-Cookie") == (text,)
 
 
 @pytest.mark.parametrize("span", [None, (2, 5)])
