@@ -75,6 +75,17 @@ def old_name(name: str, method: F) -> F:
     return cast("F", deprecated(reason)(old))
 
 
+def compiled(rule: Rule) -> re.Pattern[str]:
+    """Return the regular expression of a rule; ValueError if it is none."""
+    try:
+        return re.compile(rule.regex, re.U)
+    except re.error as err:
+        raise ValueError(
+            f"Invalid route definition {rule.text!r}: {rule.regex!r} is no regular "
+            f"expression: {err}"
+        ) from err
+
+
 class Registry(Settings, Registrar):
     """Options and tables of an application, and the methods that fill them."""
 
@@ -162,6 +173,8 @@ class Registry(Settings, Registrar):
         groups: tuple[RouteGroup, ...],
     ) -> None:
         rule = Rule(uri, self._filters)
+        if rule.parts:
+            pattern = compiled(rule)
         if uri[:1] not in ("/", "*") and not rule.has_regex_text:
             log.warning("route %r matches no path: a path starts with a slash", uri)
         self._warn(route_fault(uri, [part.name for part in rule.parts], fun))
@@ -170,7 +183,6 @@ class Registry(Settings, Registrar):
         converters = [(part.name, part.converter) for part in rule.parts]
         if rule.parts:
             endpoint = Endpoint(uri, fun, call, converters)
-            pattern = re.compile(rule.regex, re.U)
             self._router.add_regular(pattern, mask, endpoint, rule)
         else:
             self._router.add_static(uri, mask, Endpoint(uri, fun, call))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-from io import BytesIO, TextIOBase
+from io import BufferedIOBase, BytesIO, TextIOBase
 from json import dumps as _json_dumps
 from json import encoder as _json_encoder
 from types import GeneratorType
@@ -84,7 +84,23 @@ class ArgumentError(TypeError, AssertionError):
 
 
 class ResponseError(RuntimeError):
-    """A handler returned something no response can be made of."""
+    """A handler returned something no response can be made of.
+
+    Notes of the exception say what, and which handler of which rule.
+    """
+
+    def blame(self, kind: str, fun: object, rule: str | None = None) -> None:
+        """Note whose value it was, once."""
+        if self._is_blamed:
+            return
+        self._is_blamed = True
+        # Only needed where something is wrong.
+        from poorwsgi.signature import name_of, where
+
+        of_rule = f" of the rule {rule!r}" if rule else ""
+        self.add_note(f"It came from the {kind} {name_of(fun)!r}{where(fun)}{of_rule}")
+
+    _is_blamed = False
 
 
 class IBytesIO(BytesIO):
@@ -753,6 +769,10 @@ class FileBody:
         if size < 0 or size > left:
             size = left
         data = self._file.read(size) if size else b""
+        if size and not data:
+            # A body that just ended would look whole on some servers, and on a
+            # kept connection the next answer would fill it up.
+            raise OSError(f"{left} bytes of a file are missing, it became shorter")
         self._left = left - len(data)
         return data
 
@@ -844,9 +864,21 @@ def seekable(file: BinaryIO) -> bool:
     return probe() if probe is not None else hasattr(file, "seek")
 
 
+def is_compressed(file: BinaryIO) -> bool:
+    """Return True for files of gzip, bz2 and lzma, whose descriptor lies.
+
+    It knows the size of what is packed. All other buffered files have a `raw`.
+    """
+    return (
+        isinstance(file, BufferedIOBase)
+        and not isinstance(file, BytesIO)
+        and not hasattr(file, "raw")
+    )
+
+
 def position_and_size(file: BinaryIO) -> tuple[int, int | None]:
     """Return where a file stands and its size in bytes, None if unknown."""
-    if not seekable(file):
+    if not seekable(file) or is_compressed(file):
         return 0, None
     here = file.tell()
     if isinstance(file, BytesIO):
@@ -988,10 +1020,21 @@ def closing_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     try:
         yield b""
         # `yield from` would close it a second time.
-        for block in blocks:  # noqa: UP028
-            yield block
+        for block in blocks:
+            yield block if type(block) is bytes else block_of(block)
     finally:
         close_body(blocks)
+
+
+def block_of(value: Any) -> bytes:
+    """Return a block that is nearly bytes as bytes; TypeError for what is not.
+
+    PEP 3333 wants bytes, but uWSGI drops everything else without a word.
+    """
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    hint = "; StrGeneratorResponse takes text" if isinstance(value, str) else ""
+    raise TypeError(f"a block of the body has to be bytes, not {value!r:.80}{hint}")
 
 
 def encoded_blocks(pieces: Iterable[str]) -> Iterator[bytes]:
@@ -1010,6 +1053,8 @@ def cut_blocks(blocks: Iterable[bytes], start: int, end: int) -> Iterator[bytes]
         yield b""
         position = 0
         for block in blocks:
+            if type(block) is not bytes:
+                block = block_of(block)
             first = max(start - position, 0)
             last = end + 1 - position
             position += len(block)
@@ -1237,12 +1282,13 @@ def make_response(
 
 
 def unusable(data: object) -> ResponseError:
-    """Log the error that is being handled; return what is raised for it."""
-    log.exception("No response can be made of %.200r", data)  # noqa: LOG004
-    return ResponseError(
+    """Return what is raised for *data*; whoever answers the error logs it."""
+    error = ResponseError(
         "Returned data must by: <bytes|str|dict|list|iterable[bytes]>, <str>, "
         "<Headers|None>, <int>"
     )
+    error.add_note(f"No response can be made of {data!r:.200}")
+    return error
 
 
 def _response_of(

@@ -150,7 +150,7 @@ class Part(NamedTuple):
 class Rule:
     """A rule taken apart: literals, groups, and the regular expression of both.
 
-    :raises ValueError: for spaces in a group
+    :raises ValueError: for spaces in a group, or two groups of one name
     :raises RuntimeError: for a filter that is not defined
     """
 
@@ -166,6 +166,10 @@ class Rule:
         position = 0
         for match in re_filter.finditer(text):
             regex, converter = _resolve(match[2], filters)
+            if any(part.name == match[1] for part in self.parts):
+                raise ValueError(
+                    f"Invalid route definition {text!r}: two groups named {match[1]!r}"
+                )
             literal = text[position : match.start()]
             self.parts.append(Part(literal, match[1], regex, converter))
             position = match.end()
@@ -397,6 +401,7 @@ class Route:
     """One regular expression with its endpoints by method."""
 
     __slots__ = (
+        "any_method",
         "by_name",
         "match",
         "order",
@@ -413,11 +418,15 @@ class Route:
         self.match = pattern.match if rule is None else pattern.fullmatch
         self.table: dict[int, Endpoint] = {}
         self.by_name: dict[str, Endpoint] = {}
+        self.any_method: Endpoint | None = None
 
     def update(self, table: dict[int, Endpoint]) -> None:
         """Replace the endpoints."""
         self.table = table
-        self.by_name = by_name(table)
+        names = by_name(table)
+        if self.any_method is not None:
+            names[ANY_METHOD] = self.any_method
+        self.by_name = names
 
     def allowed(self, match: re.Match[str]) -> int:
         """Return the bits of the methods whose converters take these values."""
@@ -437,6 +446,8 @@ def by_name(table: dict[int, Endpoint]) -> dict[str, Endpoint]:
     return names
 
 
+#: Stands for each method that `state.methods` does not have.
+ANY_METHOD = "*"
 #: What `Router.find` returns where nothing matches, whatever the method.
 MISS: tuple[None, int, None] = (None, 0, None)
 
@@ -497,8 +508,12 @@ class Router:
         mask: int,
         endpoint: Endpoint,
         rule: Rule | None = None,
+        any_method: bool = False,
     ) -> None:
-        """Add an endpoint for paths that match."""
+        """Add an endpoint for paths that match.
+
+        :param any_method: let `find` give it for `ANY_METHOD`, too
+        """
         endpoint.bind(pattern)
         if rule is not None:
             endpoint.pick_segments(rule)
@@ -507,6 +522,7 @@ class Router:
             if route is None:
                 self._order += 1
                 route = self._regular[pattern] = Route(pattern, rule, self._order)
+            route.any_method = endpoint if any_method else route.any_method
             route.update({**route.table, **dict.fromkeys(bits_of(mask), endpoint)})
             self._index = None
 

@@ -43,11 +43,14 @@ from poorwsgi.response import (
     Response,
     ResponseError,
     close_body,
+    closing_blocks,
     is_json_value,
     json_answer,
+    started,
     to_response,
 )
 from poorwsgi.routing import (
+    ANY_METHOD,
     Endpoint,
     RouteGroup,
     method_names,
@@ -287,8 +290,7 @@ class Application(Registry):
                 found = known[method]
                 return self.call_handler(req, found.rule, found.handler, found.call)
         if method not in methods:
-            self.handler_from_before(req)
-            return self.state_from_table(req, HTTP_NOT_IMPLEMENTED)
+            return self.handler_from_mounts(req, path)
         if "\0" in path:
             raise HTTPException(HTTP_BAD_REQUEST, error="NUL in path")
         endpoint, values, match = self._router.find(path, method)
@@ -315,6 +317,21 @@ class Application(Registry):
             if is_file:
                 return value
         return self.handler_from_default(req, values)
+
+    def handler_from_mounts(self, req: Any, path: str) -> Any:
+        """Let a mounted application answer a method that we do not know.
+
+        WebDAV and others have methods of their own. No other handler gets one.
+        """
+        endpoint = None
+        if "\0" not in path:
+            endpoint, _, _ = self._router.find(path, ANY_METHOD)
+        if endpoint is not None:
+            return self.call_handler(
+                req, endpoint.rule, endpoint.handler, endpoint.call
+            )
+        self.handler_from_before(req)
+        return self.state_from_table(req, HTTP_NOT_IMPLEMENTED)
 
     def call_handler(
         self,
@@ -437,7 +454,12 @@ class Application(Registry):
                 return response
             return self._state_response(req, error.status_code, error.kwargs)
         if isinstance(error, ResponseError):
+            if req.uri_handler is not None:
+                error.blame("handler", req.uri_handler, req.uri_rule)
             return self._state_response(req, HTTP_INTERNAL_SERVER_ERROR, {})
+        if isinstance(error, KeyError) and "REQUEST_METHOD" not in req._environ:
+            error = BodyError("the server gave no REQUEST_METHOD")
+            return self._state_response(req, HTTP_BAD_REQUEST, {"error": error})
         if not isinstance(req, Request) and isinstance(error, ConnectionError):
             # The server gave no path, so there is no request.
             return self._state_response(req, HTTP_BAD_REQUEST, {"error": error})
@@ -466,7 +488,9 @@ class Application(Registry):
             if response is not None:
                 return response
             return self._state_response(req, err.status_code, err.kwargs)
-        except Exception:
+        except Exception as err:
+            if isinstance(err, ResponseError):
+                err.blame("error handler", handler)
             return self._internal_server_error(req)
 
     def _error_handler_for(self, req: Any, error: Exception) -> Handler | None:
@@ -508,7 +532,9 @@ class Application(Registry):
             if response is not None:
                 return response
             return self._state_response(req, err.status_code, err.kwargs, seen)
-        except Exception:
+        except Exception as err:
+            if isinstance(err, ResponseError):
+                err.blame(f"handler of status {status_code}", handler)
             if status_code == HTTP_INTERNAL_SERVER_ERROR:
                 return self._internal_server_error(req)
             return self._state_response(req, HTTP_INTERNAL_SERVER_ERROR, {}, seen)
@@ -581,6 +607,8 @@ class Application(Registry):
                 if value is not response:
                     response = self.to_response(value)
             except Exception as err:
+                if isinstance(err, ResponseError):
+                    err.blame("after-hook", hook)
                 response = self.response_for_error(req, err)
         return response
 
@@ -591,8 +619,7 @@ class Application(Registry):
         env = req._environ
         head = env.get("REQUEST_METHOD") == "HEAD"
         if response._used:
-            log.error("%r was returned twice, a response can be used once", response)
-            response = self._default_state(req, HTTP_INTERNAL_SERVER_ERROR, {})
+            response = self._answer_for_used(req, response)
         if head:
             response._head = True
         try:
@@ -621,7 +648,22 @@ class Application(Registry):
             if hasattr(body, "read") and not is_cut:
                 wrapped: Iterable[bytes] = env["wsgi.file_wrapper"](body, BLOCK_SIZE)
                 return wrapped
+        if "uwsgi.version" in env and body is getattr(response, "_generator", None):
+            # It drops what is not bytes without a word; other servers complain.
+            return started(closing_blocks(body))
         return body
+
+    def _answer_for_used(self, req: Any, response: BaseResponse) -> BaseResponse:
+        """Return the answer of 500 for a response that has been sent before."""
+        try:
+            raise ResponseError(
+                f"{response!r} was returned twice, a response can be used once; "
+                "make a new one in each call"
+            )
+        except ResponseError as err:
+            answer = self.response_for_error(req, err)
+            # A state handler may have just one response as well.
+            return self._internal_server_error(req) if answer._used else answer
 
     # -- groups and mounts -------------------------------------------------
 
@@ -673,7 +715,7 @@ class Application(Registry):
 
         pattern = re.compile(rf"{re.escape(prefix)}(?:/.*)?\Z", re.S)
         endpoint = Endpoint(prefix + "/*", mounted)
-        self._router.add_regular(pattern, METHOD_ALL, endpoint)
+        self._router.add_regular(pattern, METHOD_ALL, endpoint, any_method=True)
 
     # -- the rest ----------------------------------------------------------
 
