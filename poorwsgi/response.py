@@ -581,11 +581,22 @@ _SEAMS = (
 LENGTHS = [("Content-Length", str(size)) for size in range(1024)]
 
 
+def as_body(data: object) -> bytes:
+    """Return text as UTF-8, and what is like bytes as bytes."""
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise ArgumentError(f"data must be str or bytes, not {type(data)}")
+
+
 class Response(BaseResponse):
     """A body in memory, text (as UTF-8) or bytes."""
 
     _data: bytes | bytearray
     _is_plain = True
+    content_type = HTML
+    _status_code: int = HTTP_OK
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -600,18 +611,15 @@ class Response(BaseResponse):
         headers: HeadersLike = None,
         status_code: int = HTTP_OK,
     ):
-        if isinstance(data, str):
-            data = data.encode()
-        elif not isinstance(data, (bytes, bytearray, memoryview)):
-            raise ArgumentError(f"data must be str or bytes, not {type(data)}")
+        if type(data) is str:
+            self._data = data.encode()
+        else:
+            self._data = data if type(data) is bytes else as_body(data)
         if content_type is HTML and headers is None and status_code is HTTP_OK:
-            # PERF: nothing to check; 4,300 instructions, not 5,600.
-            self.content_type = HTML
+            # PERF: the rest is what the class has; 3,100 instructions, not 5,600.
             self._headers = [POWERED_BY]
-            self._status_code = HTTP_OK
         else:
             super().__init__(content_type, headers, status_code)
-        self._data = data if type(data) is bytes else bytes(data)
 
     @property
     def content_length(self) -> int:
@@ -1389,6 +1397,19 @@ def json_answer(value: object, _: object = None) -> Answer:
     return "200 OK", [POWERED_BY, CONTENT_TYPE_JSON, length], body
 
 
+def response_answer(value: Response, _: object = None) -> Answer:
+    """Return status, headers and body of a response in memory.
+
+    :raises HTTPException: with the response, if it is to be sent the long way
+
+    PERF: 2,300 of 20,500 instructions that `to_response` and `send` would take.
+    """
+    answer = value._answer()
+    if answer is None:
+        raise HTTPException(value)
+    return answer
+
+
 class NotFound:
     """What the walk hands on for a plain 404; no handler ever sees it."""
 
@@ -1401,6 +1422,9 @@ ANSWERS: dict[type, Callable[[Any, Any], Answer]] = {
     str: text_answer,
     bytes: bytes_answer,
     dict: json_answer,
+    Response: response_answer,
+    TextResponse: response_answer,
+    JSONResponse: response_answer,
 }
 
 __all__ = [

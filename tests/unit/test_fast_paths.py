@@ -26,6 +26,7 @@ from poorwsgi.response import (
     TextResponse,
     make_response,
 )
+from poorwsgi.state import METHOD_ALL
 from poorwsgi.static import StaticResponse
 
 
@@ -293,3 +294,35 @@ def test_headers_of_a_file_are_those_of_any_response(tmp_path, span, hook):
             return complete(response), list(response.headers)
 
     assert headers_by(StaticResponse._complete) == headers_by(BaseResponse._complete)
+
+
+def answered(app, kind, make):
+    """Return what a server gets of a handler that returns such a response."""
+    app.set_route("/", lambda req: make(kind), METHOD_ALL)
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    started = []
+    body = app(environ, lambda *args: started.append(args))
+    return started, b"".join(body)
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=str)
+@pytest.mark.parametrize("status_code", STATUS)
+@pytest.mark.parametrize("change", list(changes()))
+def test_a_response_of_a_handler_is_sent_as_any(app, headers, status_code, change):
+    """Whether it is an answer of its own, or goes through `send`."""
+
+    def make(kind):
+        response = kind(b"bytes", "text/plain", headers, status_code)
+        change(response)
+        return response
+
+    assert Response in app._answers
+    assert answered(app, Response, make) == answered(app, Plain, make)
+
+
+def test_a_response_that_a_handler_returns_twice_is_an_error(app):
+    """Also where it is an answer of its own."""
+    response = Response("text")
+    assert answered(app, None, lambda _: response)[0][0][0] == "200 OK"
+    started, _ = answered(app, None, lambda _: response)
+    assert started[0][0] == "500 Internal Server Error"
