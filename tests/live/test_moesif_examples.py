@@ -46,6 +46,7 @@ def curl(url, line):
 
 def test_there_is_an_example_for_each_framework():
     wanted = {"poorwsgi", "flask", "bottle", "pyramid", "fastapi", "django"}
+    wanted.add("starlette")
     assert {path.parent.name for path in SERVERS} == wanted
     assert EXAMPLES.joinpath("outgoing.py").exists()
     for path in [*SERVERS, EXAMPLES / "outgoing.py"]:

@@ -293,3 +293,34 @@ def test_a_block_of_python_at_least_compiles(path):
     text = path.read_text()
     for block in re.findall(r"code-block:: python\n((?:   .*\n|\n)+)", text):
         compile(inspect.cleandoc(block), str(path), "exec")
+
+
+# -- versions ------------------------------------------------------------------
+
+CONSTRAINTS = dict(
+    re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
+)
+
+
+def version_rows(name):
+    """Return {what: versions} of the table of versions of a page."""
+    text = page(name).partition("\nVersions that the tests ran\n")[2]
+    table = re.search(r"^What +Versions\n=+ +=+\n(.+?)^=+ +=+$", text, re.M | re.S)
+    return dict(re.split(r"  +", row, maxsplit=1) for row in table[1].splitlines())
+
+
+VERSIONS_OF = {
+    "moesif": "urllib3 Flask Bottle Pyramid Starlette FastAPI Django requests",
+    "perimeterx": "cryptography Flask Django",
+}
+
+
+@pytest.mark.parametrize("name", VERSIONS_OF)
+def test_the_table_of_versions_is_what_the_tests_install(name):
+    """What `make` installs stands in constraints.txt."""
+    shown = version_rows(name)
+    pythons = shown.pop("Python").split(", ")
+    packages = VERSIONS_OF[name].split()
+    assert shown == {package: CONSTRAINTS[package.lower()] for package in packages}
+    oldest = re.search(r"python_requires = >=(\S+)", (ROOT / "setup.cfg").read_text())
+    assert pythons[0] == oldest[1]
