@@ -20,7 +20,6 @@ from itertools import accumulate
 from json import JSONDecoder
 from logging import getLogger
 from operator import attrgetter
-from re import compile
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +92,6 @@ BLOCK_SIZE = 262144
 MAX_CHUNK = 1048576
 MAX_CHUNK_LINE = 4096
 MAX_TRAILERS = 16384
-# PERF: as every client sends it; anything else is parsed with more care.
-_PLAIN_BOUNDARY = compile(r"multipart/form-data; ?boundary=([\w'()+.-]+)").fullmatch
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 
@@ -931,8 +928,12 @@ class Body:
 
     def _boundary(self) -> str:
         line = self._content_type()
-        plain = _PLAIN_BOUNDARY(line)
-        return plain[1] if plain else parse_options(line)[1].get("boundary", "")
+        # PERF: as clients send it, with nothing to be undone: 6,500 -> 2,500
+        # instructions.
+        kind, _, boundary = line.partition("; boundary=")
+        if kind == self._mime_type and boundary.replace("-", "").isalnum():
+            return boundary
+        return parse_options(line)[1].get("boundary", "")
 
     def _content_type(self) -> str:
         environ = self._environ

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from poorwsgi.multipart import (
     END,
     MultipartDecoder,
+    find_plain_parts,
     parse_options,
     safe_filename,
     valid_boundary,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, KeysView
     from typing import Protocol, Self
 
-    from poorwsgi.multipart import Event, Part
+    from poorwsgi.multipart import Event, Part, PlainPart
     from poorwsgi.urlencoded import Fields, Pairs
 
     class Limits(Protocol):
@@ -170,6 +171,8 @@ class FieldStorage(FieldStorageInterface):
     _file: Any = None
     _value: Any = None
     _is_text = False
+    #: Where a file in memory comes from: bytes, start and end in them.
+    _content: tuple[bytes, int, int] | None = None
     _closed = False
     _index: dict[str, Any] | None = None
     _indexed = -1
@@ -182,8 +185,8 @@ class FieldStorage(FieldStorageInterface):
 
     def __repr__(self) -> str:
         # Never the content of a file: it may be huge (D73).
-        if self._file is not None:
-            return f"FieldStorage({self.name!r}, {self.filename!r}, {self._file!r})"
+        if self._has_file():
+            return f"FieldStorage({self.name!r}, {self.filename!r}, {self.file!r})"
         value = self.list if self._value is None else self._value
         return f"FieldStorage({self.name!r}, {value!r})"
 
@@ -202,19 +205,34 @@ class FieldStorage(FieldStorageInterface):
         if self._file is not None and not self._closed:
             self._closed = True
             self._file.close()
+        elif self._content is not None:
+            self._content = b"", 0, 0
+            self._closed = True
         for field in self.__dict__.get("list") or ():
             field.close()
+
+    def _has_file(self) -> bool:
+        return self._file is not None or self._content is not None
 
     @property
     def file(self) -> Any:
         """File with the content, at its start; None if there is none."""
-        if self._file is None and self._is_text:
-            self._file = StringIO(self._value)
+        if self._file is None:
+            if self._content is not None:
+                # Only here is it copied.
+                raw, start, end = self._content
+                self._content = None
+                self._file = BytesIO(raw[start:end])
+                if self._closed:
+                    self._file.close()
+            elif self._is_text:
+                self._file = StringIO(self._value)
         return self._file
 
     @file.setter
     def file(self, file: Any) -> None:
         self._file = file
+        self._content = None
         self._closed = False
 
     @property
@@ -222,8 +240,8 @@ class FieldStorage(FieldStorageInterface):
         """Content of the field: str, or bytes of a file; the list of a form."""
         if self._value is not None:
             return self._value
-        if self._file is not None:
-            return _content(self._file)
+        if self._has_file():
+            return _content(self.file)
         return self.list
 
     @value.setter
@@ -247,11 +265,18 @@ class FieldStorage(FieldStorageInterface):
                     index[field.name] = [known, field]
         return self._index
 
+    def _find(self, key: str) -> Any:
+        """Return the field, the list of fields of a repeated name, or None."""
+        return self._fields().get(key)
+
     def __contains__(self, key: object) -> bool:
         return key in self._fields()
 
     def __getitem__(self, key: str) -> Any:
-        return self._fields()[key]
+        field = self._find(key)
+        if field is None:
+            raise KeyError(key)
+        return field
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields())
@@ -262,8 +287,8 @@ class FieldStorage(FieldStorageInterface):
     def __bool__(self) -> bool:
         if self.list is not None:
             return bool(self.list)
-        if self._file is not None and self._value is None:
-            return _has_content(self._file)
+        if self._value is None and self._has_file():
+            return _has_content(self.file)
         return bool(self._value)
 
     def keys(self) -> KeysView[str]:
@@ -281,7 +306,7 @@ class FieldStorage(FieldStorageInterface):
         func: Callable[[Any], Any] = identity,
     ) -> Any:
         """Return func(value) of a field, or the list of them if it repeats."""
-        field = self._fields().get(key)
+        field = self._find(key)
         if field is None:
             return default
         if isinstance(field, _builtin_list):
@@ -297,7 +322,7 @@ class FieldStorage(FieldStorageInterface):
     ) -> Any:
         """Return func(value) of the first such field, or *default* as it is."""
         func = _renamed(func, fce)
-        field = self._fields().get(key)
+        field = self._find(key)
         if field is None:
             return default
         if isinstance(field, _builtin_list):
@@ -313,7 +338,7 @@ class FieldStorage(FieldStorageInterface):
     ) -> Any:
         """Return func(value) of all such fields, or *default*, or []."""
         func = _renamed(func, fce)
-        field = self._fields().get(key)
+        field = self._find(key)
         if field is None:
             return default or []
         if isinstance(field, _builtin_list):
@@ -344,21 +369,27 @@ def _has_content(file: Any) -> bool:
     return bool(size)
 
 
-class UrlencodedForm(FieldStorage):
-    """An urlencoded form: a `FieldStorage` whose fields are made when asked for.
+class LazyForm(FieldStorage):
+    """A form whose fields are made when they are asked for.
 
     PERF: ten fields as objects cost as much as everything else about them.
     """
 
-    type = "application/x-www-form-urlencoded"
+    #: The values by name, as long as they are all there is.
+    _singles: dict[str, Any]
 
-    def __init__(self, values: Fields, pairs: Pairs | None = None):
-        """Take the values by name, and the pairs if a name repeats."""
+    def __init__(self, values: Any, pairs: Any = None):
+        """Take the values by name, and all pairs if a name repeats."""
         self.name = None
         self.type_options = {}
         self.disposition_options = {}
         self._values = values
         self._pairs = pairs
+
+    @staticmethod
+    def _make_field(name: str, value: Any) -> FieldStorage:
+        """Return the field of a value."""
+        return FieldStorage(name, value)
 
     @property
     def list(self) -> Any:
@@ -366,15 +397,16 @@ class UrlencodedForm(FieldStorage):
         fields = self.__dict__.get("list")
         if fields is None:
             pairs = self._values.items() if self._pairs is None else self._pairs
-            fields = [FieldStorage(name, value) for name, value in pairs]
-            self.__dict__["list"] = fields
+            fields = [self._make_field(name, value) for name, value in pairs]
+            self.list = fields
         return fields
 
     @list.setter
     def list(self, fields: Any) -> None:
         self.__dict__["list"] = fields
+        self._singles = {}
 
-    def _lookup(self) -> Fields | None:
+    def _lookup(self) -> Any:
         """Return the plain values, unless the list of fields may have changed."""
         return None if "list" in self.__dict__ else self._values
 
@@ -397,7 +429,16 @@ class UrlencodedForm(FieldStorage):
     def keys(self) -> KeysView[str]:
         """Return the names of the fields, in the order they came."""
         values = self._lookup()
-        return super().keys() if values is None else values.keys()
+        keys: KeysView[str] = super().keys() if values is None else values.keys()
+        return keys
+
+
+class UrlencodedForm(LazyForm):
+    """An urlencoded form; its values are texts, or lists of them."""
+
+    type = "application/x-www-form-urlencoded"
+    _values: Fields
+    _pairs: Pairs | None
 
     def getvalue(
         self,
@@ -449,6 +490,65 @@ class UrlencodedForm(FieldStorage):
         if value.__class__ is str:
             return [func(value)]
         return [func(item) for item in value]
+
+
+class MultipartForm(LazyForm):
+    """A short multipart form; its values are texts, and fields of files."""
+
+    type = "multipart/form-data"
+
+    def __init__(
+        self,
+        values: dict[str, str | FieldStorage],
+        pairs: _builtin_list[tuple[str, str | FieldStorage]] | None,
+        files: _builtin_list[FieldStorage],
+    ):
+        """Take also the fields that have a file."""
+        self.name = None
+        self.type_options = {}
+        self.disposition_options = {}
+        self._values = values
+        self._pairs = pairs
+        self._files = files
+        self._singles = {} if pairs else values
+
+    @staticmethod
+    def _make_field(name: str, value: str | FieldStorage) -> FieldStorage:
+        if not isinstance(value, str):
+            return value
+        field = FieldStorage(name, value)
+        field.type = "text/plain"
+        field.disposition = "form-data"
+        field.disposition_options["name"] = name
+        field._is_text = True
+        return field
+
+    def _find(self, key: str) -> Any:
+        singles = self._singles
+        if not singles:
+            return super()._find(key)
+        value = singles.get(key)
+        if value.__class__ is str:
+            singles[key] = value = self._make_field(key, value)
+        return value
+
+    def getvalue(
+        self,
+        key: str,
+        default: Any = None,
+        func: Callable[[Any], Any] = identity,
+    ) -> Any:
+        """Return func(value) of a field, or the list of them if it repeats."""
+        value = self._singles.get(key)
+        if value.__class__ is str:
+            return value if func is identity else func(value)
+        return super().getvalue(key, default, func)
+
+    def close(self) -> None:
+        """Close the files of all fields."""
+        for field in self._files:
+            field.close()
+        super().close()
 
 
 def parse_form(
@@ -767,7 +867,16 @@ def parse_multipart(
     max_header_size: int | None = 8192,
     max_memory: int | None = 2_500_000,
 ) -> FieldStorage:
-    """Return the form of a multipart body that comes in blocks."""
+    """Return the form of a multipart body that comes in blocks.
+
+    A tuple of one block is the whole body, in memory already.
+    """
+    if isinstance(blocks, tuple):
+        form = _parse_short(
+            blocks[0], boundary, file_callback, max_parts, max_header_size, max_memory
+        )
+        if form is not None:
+            return form
     decoder = MultipartDecoder(
         boundary, max_parts=max_parts, max_header_size=max_header_size
     )
@@ -788,6 +897,102 @@ def parse_multipart(
     form.list = collector.fields
     form.bytes_read = size
     return form
+
+
+def _parse_short(
+    raw: bytes,
+    boundary: bytes | str,
+    file_callback: Callable[[str], Any] | None,
+    max_parts: int | None,
+    max_header_size: int | None,
+    max_memory: int | None,
+) -> FieldStorage | None:
+    """Return the form of a whole body, or None if it needs the decoder.
+
+    PERF: 3 fields and a file of 64 KiB: 349,000 -> 238,000 instructions, 3.4 ->
+    1.9 of what a bare function takes; 1000 fields: 3.4 -> 1.2 ms.
+    """
+    if max_memory is not None and len(raw) > max_memory:
+        return None
+    if isinstance(boundary, str):
+        boundary = boundary.encode("utf-8", "replace")
+    parts = find_plain_parts(raw, boundary, max_header_size)
+    if parts is None or (max_parts is not None and len(parts) > max_parts):
+        return None
+    try:
+        form = _make_short(raw, parts)
+    except UnicodeDecodeError:
+        return None  # the decoder replaces what is wrong
+    files = form._files
+    if files and file_callback is not None:
+        _store_files(files, file_callback)
+    elif files and len(raw) > BLOCK_SIZE:
+        return None  # to the disk
+    return form
+
+
+def _make_short(raw: bytes, parts: list[PlainPart]) -> MultipartForm:
+    """Return the form of parts that were found in a body.
+
+    :raises UnicodeDecodeError: a text is not UTF-8.
+    """
+    values: dict[str, str | FieldStorage] = {}
+    pairs: list[tuple[str, str | FieldStorage]] | None = None
+    files = []
+    for head, start, end in parts:
+        raw_name, filename, content_type = head.groups()
+        name = raw_name.decode()
+        value: str | FieldStorage
+        if filename is None:
+            value = raw[start:end].decode()
+        else:
+            value = _short_file(name, filename, content_type, raw, start, end)
+            if filename:
+                files.append(value)
+        if pairs is not None:
+            pairs.append((name, value))
+        elif name in values:
+            pairs = [*values.items(), (name, value)]
+        values[name] = value
+    form = MultipartForm(values, pairs, files)
+    form.bytes_read = len(raw)
+    return form
+
+
+def _short_file(
+    name: str, filename: bytes, content_type: bytes, raw: bytes, start: int, end: int
+) -> FieldStorage:
+    """Return the field of a file input; a text if no file was chosen."""
+    client_name = filename.decode()
+    field = FieldStorage.__new__(FieldStorage)
+    field.name = name
+    field.type = content_type.decode().lower()
+    field.type_options = {}
+    field.disposition = "form-data"
+    field.disposition_options = {"name": name, "filename": client_name}
+    field.filename = safe_filename(client_name)
+    if filename:
+        field._content = raw, start, end
+    else:
+        field._value = raw[start:end].decode()
+        field._is_text = True
+    return field
+
+
+def _store_files(
+    files: list[FieldStorage], file_callback: Callable[[str], Any]
+) -> None:
+    """Write files in memory to those of the callback."""
+    try:
+        for field in files:
+            raw, start, end = field._content or (b"", 0, 0)
+            field.file = file_callback(field.filename or "")
+            write_all(field.file, raw[start:end])
+            field.file.seek(0)
+    except BaseException:
+        for field in files:
+            field.close()
+        raise
 
 
 def _temporary_file_for(_filename: str) -> Any:

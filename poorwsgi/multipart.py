@@ -19,7 +19,11 @@ from poorwsgi.state import (
 from poorwsgi.urlencoded import text_codec, unquote_bytes
 
 if TYPE_CHECKING:
+    from re import Match
     from typing import Final
+
+    #: The match of the headers (name, filename, type), and the content's edges.
+    PlainPart = tuple[Match[bytes], int, int]
 
 MAX_PREAMBLE = 65536
 MAX_NESTING = 2
@@ -37,6 +41,14 @@ _PLAIN_HEADERS = compile(
     r"(?:\r\ncontent-type: ([a-z0-9.+/-]+))?",
     IGNORECASE | ASCII,
 ).fullmatch
+# The same in the bytes of a short body, from the end of a delimiter on. Not
+# _charset_, nor parts of parts (types that begin with m), which change how the
+# others are read.
+_PLAIN_PART = compile(
+    rb'\r\nContent-Disposition: form-data; name="(?!_charset_")([^"\\%\x00-\x1f]*)"'
+    rb'(?:\r\n\r\n|; filename="([^"\\%\x00-\x1f]*)"'
+    rb"\r\nContent-Type: ([A-LN-Za-ln-z][A-Za-z0-9.+/-]*)\r\n\r\n)"
+).match
 _TOKEN = compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Alternatives that begin differently: no backtracking worth the name.
 _PARAMETER = compile(
@@ -218,6 +230,33 @@ def _headers_too_large(limit: int) -> BodyError:
     error = BodyError(f"headers of a part exceed max_part_header_size = {limit}")
     error.status_code = HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE
     return error
+
+
+def find_plain_parts(
+    raw: bytes, boundary: bytes, max_header_size: int | None = 8192
+) -> list[PlainPart] | None:
+    """Return where the parts of a whole body are, if each is an ordinary one.
+
+    PERF: instead of a decoder, for forms that come in one block. What it finds
+    is what the decoder finds; None says nothing but that the decoder is needed.
+    """
+    opening = b"--" + boundary
+    if not raw.startswith(opening) or not _BOUNDARY.fullmatch(boundary):
+        return None
+    delimiter = b"\r\n" + opening
+    size = len(delimiter)
+    longest = len(raw) if max_header_size is None else max_header_size
+    found: list[PlainPart] = []
+    after = size - 2
+    last = len(raw) - 6  # behind the last delimiter are two dashes and a line end
+    while after < last and (head := _PLAIN_PART(raw, after)):
+        start = head.end()
+        end = raw.find(delimiter, start - 2)
+        if end < start or start - after > longest:
+            return None
+        found.append((head, start, end))
+        after = end + size
+    return found if found and raw.startswith(b"--", after) else None
 
 
 Event = Part | bytes | End

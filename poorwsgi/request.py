@@ -580,6 +580,10 @@ class Request(SimpleRequest):
         line = environ.get("CONTENT_TYPE") or environ.get("HTTP_CONTENT_TYPE") or ""
         if line.isalnum() or ";" not in line:
             return line.strip().lower(), {}
+        # PERF: as clients send files: 13,000 -> 3,000 instructions.
+        media_type, _, boundary = line.partition("; boundary=")
+        if media_type == "multipart/form-data" and boundary.replace("-", "").isalnum():
+            return media_type, {"boundary": boundary}
         media_type, params = parse_header(line)
         return media_type.lower(), params
 

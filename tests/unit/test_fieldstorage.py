@@ -7,6 +7,8 @@ import pathlib
 import warnings
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from poorwsgi.fieldstorage import (
     BLOCK_SIZE,
@@ -14,8 +16,10 @@ from poorwsgi.fieldstorage import (
     FieldStorageInterface,
     FieldStorageParser,
     FormLimits,
+    MultipartForm,
     UrlencodedForm,
     parse_form,
+    parse_multipart,
     write_all,
 )
 from poorwsgi.state import BodyError, BodyTooLargeError
@@ -331,6 +335,152 @@ def test_text_input_is_refused():
         source = io.StringIO("a=1")
         with pytest.raises(ValueError, match="should return bytes"):
             FieldStorageParser(source, {"content-type": content_type}).parse()
+
+
+# -- short forms: found in a block instead of decoded -------------------------
+
+ATTRIBUTES = (
+    *("name", "filename", "type", "type_options", "disposition"),
+    *("disposition_options", "value", "length"),
+)
+
+
+def described(field):
+    """Return all that can be seen of a field."""
+    file = field.file
+    content = None if file is None else (type(file).__name__, file.read())
+    fields = isinstance(field.list, list) and [described(f) for f in field.list]
+    seen = {name: getattr(field, name) for name in ATTRIBUTES if not fields}
+    return fields, content, bool(field), seen
+
+
+def outcome(blocks, boundary, **options):
+    """Return the form, or what is raised, and what a callback saw."""
+    seen = []
+
+    def callback(name):
+        seen.append((name, io.BytesIO()))
+        return seen[-1][1]
+
+    if options.pop("with_callback", False):
+        options["file_callback"] = callback
+    try:
+        form = parse_multipart(blocks, boundary, **options)
+    except BodyError as err:
+        return type(err), err.status_code, str(err), [f.closed for _, f in seen]
+    return (
+        [described(field) for field in form.list],
+        (form.bytes_read, form.type, len(form), list(form), form.keys(), bool(form)),
+        [(name, file.getvalue()) for name, file in seen],
+    )
+
+
+PIECES = [
+    b"--x", b"--x\r\n", b"\r\n--x", b"--", b"--\r\n", b"\r\n", b"\r\n\r\n", b" ",
+    b"\r", b"-", b"text", "\u017elu".encode(), b"\xff", b"\0", b'"', b"%22", b"\\",
+    b'Content-Disposition: form-data; name="', b'"; filename="', b'"; filename=""',
+    b"Content-Disposition: form-data; name=plain", b"\r\nContent-Type: text/plain",
+    b"\r\nContent-Type: multipart/mixed; boundary=y", b"\r\nContent-Type: Image/PNG",
+    part("a", b"1"), part("a", b"2"), part("_charset_", b"latin-1"),
+    part("f", b"\0\r\n-\xff", "C:\\\\x.bin", "\r\nContent-Type: Application/X"),
+    part("f", b"content", "x.bin", "\r\nContent-Type: text/plain"),
+    part("f", b"", "", "\r\nContent-Type: application/octet-stream"),
+    part("f", b"", "", "\r\nContent-Type: multipart/mixed; boundary=y"),
+    part("long", b"l" * 1200), part("n" * 300, b""), b"--x--\r\n", b"--x--\r\n",
+]  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join),
+    st.booleans(),
+    st.sampled_from([{}, {"max_parts": 2}, {"max_header_size": 70}, {"max_memory": 9}]),
+)
+def test_a_short_form_is_what_the_decoder_makes_of_it(body, with_callback, limits):
+    """The decoder is the plain reference: a generator of blocks comes to it."""
+    for content in (body, body + b"--x--"):
+        expected = outcome(iter([content]), "x", with_callback=with_callback, **limits)
+        found = outcome((content,), "x", with_callback=with_callback, **limits)
+        assert found == expected
+
+
+@pytest.mark.parametrize("boundary", ["", " ", "x ", "x" * 202, "\xe9", "x\n"])
+def test_the_boundary_of_a_short_form_is_checked(boundary):
+    body = part("a", b"1").replace(b"--x", b"--" + boundary.encode(), 1)
+    with pytest.raises(BodyError, match="Invalid boundary"):
+        parse_multipart((body,), boundary)
+
+
+def short_form(*files, **options):
+    body = part("a", b"1") + part("b", b"2") + b"".join(files) + b"--x--\r\n"
+    form = parse_multipart((body,), "x", **options)
+    assert isinstance(form, MultipartForm)
+    return form
+
+
+FILE = part("f", b"content", "x.bin", "\r\nContent-Type: text/plain")
+
+
+def test_fields_of_a_short_form_are_made_when_asked_for():
+    form = short_form(FILE)
+    assert (form.getvalue("a"), form.getvalue("b", func=int)) == ("1", 2)
+    assert form.getvalue("c", "none") == "none"
+    assert "list" not in vars(form)
+    field, file = form["a"], form["f"]
+    assert form["a"] is field
+    assert (form.getfirst("f"), form.getlist("b")) == (b"content", ["2"])
+    with pytest.raises(KeyError):
+        form["c"]
+    field.value = "changed"
+    assert form.getvalue("a") == "changed"
+    assert form.list[0] is field
+    assert form.list[2] is file
+    form.list.append(FieldStorage("a", "3"))
+    assert form.getvalue("a") == ["changed", "3"]
+    form.list = [FieldStorage("d", "4")]
+    assert (list(form), form.getvalue("a"), form["d"].value) == (["d"], None, "4")
+
+
+def test_a_repeated_name_of_a_short_form_has_all_its_fields():
+    form = short_form(part("a", b"3"), FILE, FILE)
+    assert isinstance(form, MultipartForm)
+    assert form.getvalue("a") == ["1", "3"]
+    assert [field.name for field in form.list] == ["a", "b", "a", "f", "f"]
+    assert form["a"][1] is form.list[2]
+    assert form.getvalue("f") == [b"content", b"content"]
+
+
+def test_files_of_a_short_form_are_closed_with_it():
+    form = short_form(FILE)
+    file = form["f"].file
+    assert form["f"].file is file
+    form.close()
+    assert file.closed
+    form = short_form(FILE)
+    form.close()
+    assert form["f"].file.closed, "though nobody had asked for it"
+    form = short_form(FILE)
+    form["f"].file = own = io.BytesIO(b"another")
+    assert form["f"].value == b"another"
+    assert "another" not in repr(form["f"])
+    assert "BytesIO" in repr(form["f"])
+    form.list  # noqa: B018 - makes the fields
+    form.close()
+    assert own.closed
+
+
+def test_files_of_a_short_form_are_closed_if_a_callback_fails():
+    files = []
+
+    def callback(_name):
+        if files:
+            raise OSError("disk is full")
+        files.append(io.BytesIO())
+        return files[0]
+
+    with pytest.raises(OSError, match="full"):
+        short_form(FILE, FILE, file_callback=callback)
+    assert files[0].closed
 
 
 # -- files --------------------------------------------------------------------
