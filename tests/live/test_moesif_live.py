@@ -88,7 +88,7 @@ BASE += ("--stats", "stats.sock")
 
 #: Lets workers finish their requests on SIGTERM. Without it uWSGI ends a worker
 #: that is busy at once, and runs none of Python's exit functions in it.
-GRACEFUL = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
+GRACEFUL = ("--ini", str(Path(__file__).parents[2] / "examples/moesif/uwsgi.ini"))
 
 SERVERS = {
     "4x4": ("--processes", "4", "--threads", "4"),
