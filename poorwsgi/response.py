@@ -179,6 +179,21 @@ def _is_header(pair: tuple[object, ...]) -> bool:
     return isinstance(pair[0], str) and isinstance(pair[1], str)
 
 
+#: Values of Content-Type that were checked, a bounded number of them.
+_GOOD_TYPES = {HTML, JSON}
+
+
+def check_type(content_type: str) -> None:
+    """Refuse what must not stand in a Content-Type, with a ValueError.
+
+    PERF: an application has few of them; 400 instructions, not 1,700.
+    """
+    if content_type not in _GOOD_TYPES:
+        check_header("Content-Type", content_type)
+        if len(_GOOD_TYPES) < 256:
+            _GOOD_TYPES.add(content_type)
+
+
 def content_type_with(charset: str | None, media_type: str) -> str:
     """Return a Content-Type; without parameter where there is no charset."""
     return f"{media_type}; charset={charset}" if charset else media_type
@@ -220,6 +235,7 @@ class BaseResponse:
     #: Set before the call when nobody will read the body.
     _head = False
     _content_length = 0
+    _status_code: int = HTTP_OK
 
     def __init__(
         self,
@@ -229,13 +245,12 @@ class BaseResponse:
     ):
         if not isinstance(content_type, str):
             raise ArgumentError(f"content_type must be str, not {content_type!r}")
-        if content_type is not HTML:
-            check_header("Content-Type", content_type)
+        if content_type not in _GOOD_TYPES:
+            check_type(content_type)
         self.content_type = content_type
         #: A plain list, as long as nobody has read `headers`, holds neither
         #: Content-Type nor Content-Length, and belongs to this response alone.
         self._headers = header_pairs(headers)
-        self._status_code = HTTP_OK
         if status_code != HTTP_OK or type(status_code) is not int:
             self.status_code = status_code
 
@@ -438,9 +453,9 @@ class BaseResponse:
             elif name == "content-length":
                 at.append(i)
         if not has_type and self.content_type:
-            if self.content_type is not HTML:
+            if self.content_type not in _GOOD_TYPES:
                 # The attribute may have been set after it was checked.
-                check_header("Content-Type", self.content_type)
+                check_type(self.content_type)
             pairs.append(("Content-Type", self.content_type))
         if size is None:
             return
@@ -572,11 +587,15 @@ def range_not_satisfiable(
 # -- bodies in memory ------------------------------------------------------
 
 _BODILESS = frozenset((HTTP_NO_CONTENT, HTTP_NOT_MODIFIED))
-#: What a subclass of `Response` that is sent the short way has left alone.
-_SEAMS = (
-    *("__call__", "__start_response__", "__end_of_response__", "_answer"),
-    *("_complete", "_add_content", "_size"),
-)
+#: What a class that is sent the short way has left alone.
+_SEAMS = ("__call__", "__start_response__", "_complete", "_add_content", "_size")
+
+
+def has_seams_of(cls: type, base: type, *more: str) -> bool:
+    """Return True if a subclass overrides nothing of how its base is sent."""
+    return all(getattr(cls, name) is getattr(base, name) for name in (*_SEAMS, *more))
+
+
 #: PERF: headers of short bodies, ready; 0.1 us for each answer.
 LENGTHS = [("Content-Length", str(size)) for size in range(1024)]
 
@@ -596,13 +615,10 @@ class Response(BaseResponse):
     _data: bytes | bytearray
     _is_plain = True
     content_type = HTML
-    _status_code: int = HTTP_OK
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._is_plain = all(
-            getattr(cls, name) is getattr(Response, name) for name in _SEAMS
-        )
+        cls._is_plain = has_seams_of(cls, Response, "__end_of_response__", "_answer")
 
     def __init__(
         self,
@@ -664,7 +680,7 @@ class Response(BaseResponse):
             if self.content_type is HTML:
                 pairs.append(CONTENT_TYPE_HTML)
             elif self.content_type:
-                check_header("Content-Type", self.content_type)
+                check_type(self.content_type)
                 pairs.append(("Content-Type", self.content_type))
             pairs.append(
                 LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
@@ -954,11 +970,59 @@ class GeneratorResponse(BaseResponse):
         status_code: int = HTTP_OK,
         content_length: int = 0,
     ):
-        super().__init__(content_type, headers, status_code)
-        if not hasattr(generator, "__iter__"):
-            raise ArgumentError(f"generator must be iterable, not {generator!r}")
+        if type(generator) is GeneratorType and headers is None:
+            # PERF: 3,700 instructions, not 5,800.
+            if content_type not in _GOOD_TYPES:
+                check_type(content_type)
+            self.content_type = content_type
+            self._headers = [POWERED_BY]
+            if status_code is not HTTP_OK:
+                self.status_code = status_code
+        else:
+            super().__init__(content_type, headers, status_code)
+            if not hasattr(generator, "__iter__"):
+                raise ArgumentError(f"generator must be iterable, not {generator!r}")
         self._generator = generator
-        self._content_length = content_length
+        if content_length:
+            self._content_length = content_length
+
+    #: True if a subclass has left alone how it is sent.
+    _is_short = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._is_short = has_seams_of(cls, GeneratorResponse)
+
+    def __call__(self, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer: call *start_response* and return the blocks; works once.
+
+        PERF: where nobody has looked at the headers, three methods less; 3,000
+        instructions, not 9,000.
+        """
+        headers, status = self._headers, self._status_code
+        if (
+            not self._is_short
+            or type(headers) is not list
+            or self._used
+            or self._ranges
+            or status < HTTP_OK
+            or status in _BODILESS
+        ):
+            return super().__call__(start_response)
+        self._used = True
+        try:
+            if self.content_type:
+                check_type(self.content_type)
+                headers.append(("Content-Type", self.content_type))
+            if self._content_length:
+                headers.append(("Content-Length", str(self._content_length)))
+            self._told = True
+            start_response(STATUS_LINES[status], headers.copy())
+        except BaseException:
+            # Nobody will get the body, so nobody else can close it.
+            close_body(self.__end_of_response__())
+            raise
+        return self.__end_of_response__()
 
     def __end_of_response__(self) -> Iterable[bytes]:
         """Return the blocks, or the range of them, as a generator."""
@@ -1302,6 +1366,8 @@ def unusable(data: object) -> ResponseError:
 def _response_of(
     data: Any, content_type: str, headers: HeadersLike, status_code: int
 ) -> BaseResponse:
+    if type(data) is GeneratorType:
+        return GeneratorResponse(data, content_type, headers, status_code)
     if isinstance(data, (str, bytes, bytearray, memoryview)):
         return Response(data, content_type, headers, status_code)
     if data is None:

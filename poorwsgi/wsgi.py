@@ -648,8 +648,14 @@ class Application(Registry):
             if hasattr(body, "read") and not is_cut:
                 wrapped: Iterable[bytes] = env["wsgi.file_wrapper"](body, BLOCK_SIZE)
                 return wrapped
-        if "uwsgi.version" in env and body is getattr(response, "_generator", None):
+        if (
+            self._debug  # type: ignore[attr-defined]  # made by its Option
+            and "uwsgi.version" in env
+            and body is getattr(response, "_generator", None)
+        ):
             # It drops what is not bytes without a word; other servers complain.
+            # PERF: to look at each block costs as much as to send it, so that is
+            # done only where somebody is looking for mistakes.
             return started(closing_blocks(body))
         return body
 

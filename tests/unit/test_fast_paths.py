@@ -21,6 +21,7 @@ from poorwsgi.headers import Headers
 from poorwsgi.request import JsonDict
 from poorwsgi.response import (
     BaseResponse,
+    GeneratorResponse,
     JSONResponse,
     Response,
     TextResponse,
@@ -326,3 +327,71 @@ def test_a_response_that_a_handler_returns_twice_is_an_error(app):
     assert answered(app, None, lambda _: response)[0][0][0] == "200 OK"
     started, _ = answered(app, None, lambda _: response)
     assert started[0][0] == "500 Internal Server Error"
+
+
+class PlainStream(GeneratorResponse):
+    """A stream that is sent by the methods of `BaseResponse`, one by one."""
+
+    def __call__(self, start_response):
+        return super().__call__(start_response)
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=str)
+@pytest.mark.parametrize("status_code", STATUS)
+@pytest.mark.parametrize("size", [0, 6])
+def test_the_short_way_of_a_stream_is_the_long_one(app, headers, status_code, size):
+    """The same status, headers and body, and a generator that ran is closed."""
+    assert GeneratorResponse._is_short
+    assert not PlainStream._is_short
+    closed = []
+
+    def blocks():
+        try:
+            yield b"abc"
+            yield b"def"
+        finally:
+            closed.append(True)
+
+    def stream(kind, content_type, source):
+        return kind(source(), content_type, headers, status_code, size)
+
+    for content_type, change, method, source in itertools.product(
+        TYPES, [*changes()], ("GET", "HEAD"), (blocks, lambda: [b"abc", b"def"])
+    ):
+        short, plain = (
+            stream(kind, content_type, source)
+            for kind in (GeneratorResponse, PlainStream)
+        )
+        for response in (short, plain):
+            if change.__code__.co_names != ("write",):
+                change(response)
+        assert sent(app, short, method) == sent(app, plain, method)
+        assert short.status_code == plain.status_code
+    assert closed or status_code in (204, 304)
+
+
+def test_a_stream_that_the_server_refuses_is_closed():
+    """Also the short way, and it can not be used again."""
+    closed = []
+
+    class Blocks(list):
+        def close(self):
+            closed.append(True)
+
+    def refuse(*_):
+        raise RuntimeError("no")
+
+    response = GeneratorResponse(Blocks([b"a"]))
+    with pytest.raises(RuntimeError, match="no"):
+        response(refuse)
+    assert closed == [True]
+    with pytest.raises(RuntimeError, match="once"):
+        response(refuse)
+
+
+def test_a_content_type_that_was_checked_is_remembered_and_a_bad_one_is_not():
+    """However often it comes."""
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Control character"):
+            GeneratorResponse(iter(()), "text/plain\r\nX: 1")
+        assert BaseResponse("text/checked").content_type == "text/checked"
