@@ -249,7 +249,8 @@ QUESTIONS = [
     ("What is `g` here?", "variables", "On the request"),
     ("How do I stream?", "streaming", "Streaming"),
     ("How do I see the routes and debug?", "debug-info", ""),
-    ("What is Flask's X called here?", "moving", "From Flask, Bottle and Falcon"),
+    ("What is `flask run` here?", "newcomers", "Tools"),
+    ("What is Flask's X called here?", "newcomers", "From Flask, Bottle and Falcon"),
 ]
 
 
