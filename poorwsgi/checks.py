@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from poorwsgi.inspector import groups_of, mounted_application, walk_routes
-from poorwsgi.routing import method_names
+from poorwsgi.routing import longest_path, method_names, shared_groups
 from poorwsgi.signature import (
     call_fault,
     code_of,
@@ -266,6 +266,9 @@ def _character(kind: str, value: Any, choice: int) -> str:
 def regexes(app: Application) -> Iterator[Finding]:
     """Yield rules whose regular expression a client can keep busy for ever."""
     for route in app._router.regular_routes():
+        rule = route.rule
+        if rule is not None and shared_groups(rule) and longest_path(rule) is None:
+            continue  # long paths are not left to the regular expression
         culprit = backtracks(route.pattern.pattern)
         if culprit:
             endpoint = next(iter(route.table.values()))
@@ -277,6 +280,23 @@ def regexes(app: Application) -> Iterator[Finding]:
                 f"route {endpoint.rule!r}{where(handler)}: {culprit}, so a path of "
                 "some hundred letters keeps the server busy; take one repetition of "
                 "a class, such as [a-z]+",
+            )
+
+
+def long_paths(app: Application) -> Iterator[Finding]:
+    """Yield rules that match no long path, since their groups can share its text."""
+    for route in app._router.regular_routes():
+        longest = None if route.rule is None else longest_path(route.rule)
+        if longest:
+            endpoint = next(iter(route.table.values()))
+            yield finding(
+                "long-path",
+                "warning",
+                endpoint.handler,
+                f"route {endpoint.rule!r}{where(endpoint.handler)}: its groups can "
+                "take text from each other, and longer ones take ever longer, so a path "
+                f"over {longest} characters is 404; put something between the groups "
+                "that the first can not take",
             )
 
 
@@ -521,6 +541,7 @@ CHECKS: tuple[Callable[[Application], Iterator[Finding]], ...] = (
     duplicates,
     shadowed,
     regexes,
+    long_paths,
     digest_faults,
     root_faults,
     public_debug,

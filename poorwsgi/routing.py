@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias, TypeVar
 
     Converter: TypeAlias = Callable[[str], Any]
+    #: Returns a match of the path, or None.
+    Matcher: TypeAlias = Callable[[str], Any]
     Filter: TypeAlias = tuple[str | None, Converter]
     Converters: TypeAlias = Sequence[tuple[str, Converter]]
     Methods: TypeAlias = int | str | Iterable[str | int]
@@ -195,13 +197,9 @@ class Rule:
         """The regular expression of the whole path."""
         keep = self.has_regex_text
         pieces = []
-        before = ""
         for text, name, regex, converter in self.parts:
-            before, own = regex, _without_separator(before, text, regex)
             if converter is int or converter is float:
                 regex = f"(?a:{regex})"  # ASCII digits only
-            elif not keep:
-                regex = own
             pieces.append(text if keep else _escape(text))
             pieces.append(f"(?P<{name}>{regex})")
         pieces.append(self.tail if keep else _escape(self.tail))
@@ -234,26 +232,6 @@ class Rule:
 
 def _escape(text: str) -> str:
     return text.replace(".", r"\.")
-
-
-def _without_separator(before: str, text: str, regex: str) -> str:
-    """Return the regex of a group that stands behind another in one segment.
-
-    SECURITY: in `/<a>-<b>-<c>.html` each dash of a path may end a group, and to
-    try them all takes cubic time. Groups are greedy, so the last dash always
-    ends the one before; this one need not try what has a further dash in it.
-    """
-    if (
-        not text
-        or "/" in text
-        or regex not in (ANY, WORD)
-        or before not in (ANY, regex)
-    ):
-        return regex
-    if len(text) == 1 and regex == ANY:
-        return f"[^/{re.escape(text)}]*[^/]"
-    char = regex.rstrip("+")
-    return f"(?:(?!{_escape(text)}){char})*{char}{{1,{len(text)}}}"
 
 
 def _resolve(name: str | None, filters: dict[str, Filter]) -> tuple[str, Converter]:
@@ -415,7 +393,9 @@ class Route:
         self.rule = rule
         self.order = order
         # A rule means the whole path; a regex of the user what it says.
-        self.match = pattern.match if rule is None else pattern.fullmatch
+        self.match: Matcher = (
+            pattern.match if rule is None else matcher_of(rule, pattern)
+        )
         self.table: dict[int, Endpoint] = {}
         self.by_name: dict[str, Endpoint] = {}
         self.any_method: Endpoint | None = None
@@ -431,6 +411,77 @@ class Route:
     def allowed(self, match: re.Match[str]) -> int:
         """Return the bits of the methods whose converters take these values."""
         return sum(bit for bit, endpoint in self.table.items() if endpoint.fits(match))
+
+
+#: SECURITY: where groups can share text, a regular expression may take the square
+#: of a path's length, the cube, and so on: only shorter ones are given to it.
+SHORT_PATH = 128
+#: The longest path by the number of such groups, if `longpath` does not know them.
+LONGEST_PATHS = {2: 4096, 3: 512}
+
+
+def matcher_of(rule: Rule, pattern: re.Pattern[str]) -> Matcher:
+    """Return a function that matches paths of any length in bearable time."""
+    fullmatch = pattern.fullmatch
+    if not shared_groups(rule):
+        return fullmatch
+    longest = longest_path(rule)
+    if longest:
+        return lambda path: fullmatch(path) if len(path) <= longest else None
+
+    def match(path: str) -> Any:
+        if len(path) <= SHORT_PATH:
+            return fullmatch(path)
+        from poorwsgi.longpath import match as match_long
+
+        return match_long(pattern, rule.parts, rule.tail, path)
+
+    return match
+
+
+def longest_path(rule: Rule) -> int | None:
+    """Return the length of the longest path that a rule matches, None if any does."""
+    from poorwsgi.longpath import is_known
+
+    shared = shared_groups(rule)
+    if not shared or (not rule.has_regex_text and all(map(is_known, rule.parts))):
+        return None
+    return LONGEST_PATHS.get(shared, SHORT_PATH)
+
+
+def shared_groups(rule: Rule) -> int:
+    """Return how many groups of a rule can share text with others, 0 for none.
+
+    A group ends for sure where the text behind it has a character that it can
+    not take.
+    """
+    endless = [part for part in rule.parts if _ENDLESS.search(part.regex)]
+    in_text = 0
+    if rule.has_regex_text:
+        in_text = sum(bool(_ENDLESS.search(text)) for text in rule.literals)
+    if len(endless) + in_text < 2:
+        return 0
+    shared = sum(
+        part in endless and not is_cut(part.regex, behind.text)
+        for part, behind in zip(rule.parts, rule.parts[1:], strict=False)
+    )
+    return shared + in_text + 1 if shared or in_text else 0
+
+
+#: A repetition without an upper end.
+_ENDLESS = re.compile(r"[*+]|\{\d*,\}")
+
+
+def is_cut(regex: str, text: str) -> bool:
+    """Return True if a group surely ends where *text* begins behind it."""
+    if _re_regex_text.search(text):
+        return False
+    if "/" in text and not may_cross(regex):
+        return True
+    # Few rules have several groups in one segment, or groups that take slashes.
+    from poorwsgi.longpath import may_take
+
+    return not all(may_take(regex, char) for char in text)
 
 
 def wire_path(path: str) -> str:

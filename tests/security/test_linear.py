@@ -260,6 +260,28 @@ def test_redos_no_path_is_dear_to_match(rule):
             )
 
 
+SHARING = [
+    *("/<a><b>x", "/<a:word><b:word>", "/<a:path>/<b:path>/<c:path>", "/<a>-<b:path>"),
+    *("/<a:path>/x/<b>/<c:path>", "/<a:path>/<b:int>/<c:path>", "/<a>-<b:int>-<c>x"),
+    *("/<a:float>-<b:float>-<c:float>x", "/<a:re:.*>/<b:re:.*>/<c:re:.*>x"),
+    *("/<a:re:(x|a)+><b:re:[-xa]{2,}>y", "/(x|)<a:path>/<b:path>/<c:path>y"),
+]
+
+
+@pytest.mark.parametrize("rule", SHARING)
+def test_redos_no_path_is_dear_to_split_among_groups(rule):
+    """Three `path` groups took minutes for 8 KB that fit in no way."""
+    app = Application(unique(rule))
+    app.set_route(rule, lambda req, *values: "found")
+    for unit in ("/", "x/", "-", "a", "1-1/"):
+        for end in ("!", "\n"):
+            assert_linear(
+                lambda path: app._router.find(path, "GET"),
+                lambda size, unit=unit, end=end: "/" + text_of(unit, size) + end,
+                (unit, end),
+            )
+
+
 @pytest.mark.parametrize(
     ("rule", "path"),
     [

@@ -286,6 +286,23 @@ def test_a_rule_with_such_an_expression(app):
     assert "take one repetition of a class" in found.fix
 
 
+def test_a_rule_that_matches_no_long_path(app):
+    """Its groups are not understood, and can take text from each other."""
+    app.set_route("/<a:re:(x|a)+>-<b:re:(x|-)+>", lambda req, a, b: "")
+    found = only(app, "long-path")
+    assert "a path over 4096 characters is 404" in found.message
+    assert "put something between the groups" in found.fix
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["/<a>-<b>-<c>", "/<a><b>", "/<a:path>/<b:path>/<c:path>", "/<a:int><b:int>"],
+)
+def test_rules_whose_groups_are_understood_match_any_path(app, rule):
+    app.set_route(rule, lambda req, *values: "")
+    assert check(app, {}) == []
+
+
 def test_our_own_filters_are_fast(app):
     for name in ("int", "float", "word", "hex", "uuid", "path"):
         app.set_route(f"/{name}/<value:{name}>/end", lambda req, value: "")
