@@ -294,7 +294,7 @@ def long_paths(app: Application) -> Iterator[Finding]:
                 "warning",
                 endpoint.handler,
                 f"route {endpoint.rule!r}{where(endpoint.handler)}: its groups can "
-                "take text from each other, and longer ones take ever longer, so a path "
+                "take text from each other, which takes ever longer, so a path "
                 f"over {longest} characters is 404; put something between the groups "
                 "that the first can not take",
             )
