@@ -3,11 +3,19 @@
 import hashlib
 import logging
 import os
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from poorwsgi import Application, state
-from poorwsgi.response import GeneratorResponse
+# A clock that jumps at will; it has to be there before anybody takes it.
+jump = 0.0
+_real_time = time.time
+time.time = lambda: _real_time() + jump
+
+from poorwsgi import Application, state  # noqa: E402
+from poorwsgi.digest import PasswordMap, check_digest, hexdigest  # noqa: E402
+from poorwsgi.response import GeneratorResponse, Response  # noqa: E402
+from poorwsgi.session import PoorSession, SessionError  # noqa: E402
 
 logging.basicConfig(format="%(levelname)s %(message)s")
 application = Application("soaked")
@@ -22,7 +30,16 @@ def pid(req):
 
 @application.route("/files")
 def files(req):
-    return str(len(os.listdir("/proc/self/fd"))), "text/plain"
+    """Return how many descriptors there are, less those that wait for events.
+
+    uWSGI makes one of these for each thread, when the thread has begun.
+    """
+    names = []
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # that of the listing itself
+            names.append(os.readlink(f"/proc/self/fd/{number}"))
+    count = sum(not name.startswith("anon_inode:[eventpoll]") for name in names)
+    return str(count), "text/plain"
 
 
 @application.route("/echo/<n:int>")
@@ -75,3 +92,38 @@ def stream(req):
 @application.route("/crash")
 def crash(req):
     raise LookupError("the inside of the application")
+
+
+application.secret_key = "a secret that is long enough"
+application.auth_type = "Digest"
+application.auth_algorithm = "SHA-256"
+application.auth_map = PasswordMap()
+application.auth_map.set(
+    "zone", "joe", hexdigest("joe", "zone", "pass", hashlib.sha256)
+)
+
+
+@application.route("/jump/<seconds:int>")
+def set_clock(req, seconds):
+    """Set the clock so many seconds before or behind the real one."""
+    global jump
+    jump = seconds
+    return str(int(time.time())), "text/plain"
+
+
+@application.route("/session")
+def session(req):
+    """Tell who was logged in, and log joe in."""
+    own = PoorSession(application.secret_key, max_age=3600)
+    with suppress(SessionError):
+        own.load(req.cookies)
+    response = Response(own.data.get("user", "nobody"), "text/plain")
+    own.data["user"] = "joe"
+    own.header(response)
+    return response
+
+
+@application.route("/digest")
+@check_digest("zone")
+def digest(req):
+    return req.user, "text/plain"

@@ -2,8 +2,8 @@
 
 In process: 200,000 mixed requests without growth, 16 threads of 5,000 while
 routes change. Under uWSGI: workers killed and reloaded while clients ask, a full
-disk, no descriptors left, clients that stall, reset and lie. What is lost, hung,
-wrong or grown ends the run with a message.
+disk, no descriptors left, a clock that jumps, clients that stall, reset and lie.
+What is lost, hung, wrong or grown ends the run with a message.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import time
 from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
+from urllib.request import parse_http_list, parse_keqv_list
 
 from fuzz.world import quiet
 from soak.mixed import KINDS, ask, measure, run_threads, soaked_application
@@ -254,6 +255,90 @@ def sum_of(address: tuple[str, int], content: bytes) -> None:
     expect(sha256(content).hexdigest().encode() in body, "another sum")
 
 
+# -- clocks
+
+
+class Visitor:
+    """A client that keeps its cookie and its challenge, as browsers do."""
+
+    def __init__(self, address: tuple[str, int]):
+        self.address = address
+        self.cookie = ""
+        self.challenge: dict[str, str] = {}
+        self.count = 0
+
+    def ask(self, path: str, **headers: str) -> http.client.HTTPResponse:
+        """Return an answer, read to its end."""
+        connection = http.client.HTTPConnection(*self.address, timeout=15)
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            answer.text = answer.read().decode()  # type: ignore[attr-defined]
+            return answer
+        finally:
+            connection.close()
+
+    def session(self) -> str:
+        """Return who the session knew; keep the new cookie."""
+        answer = self.ask("/session", Cookie=self.cookie)
+        expect(answer.status == 200, f"session: {answer.status}")
+        self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
+        return str(answer.text)  # type: ignore[attr-defined]
+
+    def log_in(self) -> int:
+        """Answer the challenge that is known; return the status, keep a new one."""
+        headers = {"Authorization": self._credentials()} if self.challenge else {}
+        answer = self.ask("/digest", **headers)
+        if answer.status == 401:
+            _, _, fields = answer.headers["WWW-Authenticate"].partition(" ")
+            self.challenge = parse_keqv_list(parse_http_list(fields))
+            self.count = 0
+        return answer.status
+
+    def _credentials(self) -> str:
+        self.count += 1
+        known, count = self.challenge, f"{self.count:08x}"
+
+        def digest(*texts: str) -> str:
+            return sha256(":".join(texts).encode()).hexdigest()
+
+        secret = digest("joe", known["realm"], "pass")
+        last = digest("GET", "/digest")
+        response = digest(secret, known["nonce"], count, "c", "auth", last)
+        quoted = f'realm="{known["realm"]}", nonce="{known["nonce"]}", uri="/digest"'
+        return (
+            f'Digest username="joe", {quoted}, algorithm=SHA-256, qop=auth, '
+            f'nc={count}, cnonce="c", opaque="{known["opaque"]}", '
+            f'response="{response}"'
+        )
+
+
+def clock_jumps(folder: Path) -> None:
+    """Set the clock forth and back: sessions and nonces end, nobody is locked out."""
+    year = 365 * 86400
+    with server(folder, "--processes", "1", "--threads", "2") as running:
+        visitor = Visitor((running.host, running.port))
+        expect(visitor.session() == "nobody", "a session before the first")
+        expect(visitor.session() == "joe", "no session after the first")
+        expect(visitor.log_in() == 401, "no challenge")
+        expect(visitor.log_in() == 200, "no login")
+        before = 0
+        for jump in (year, -year, 0, 50 * year, 0, -40 * year, 0):
+            visitor.ask(f"/jump/{jump}")
+            known = visitor.session()
+            wanted = ["nobody"] if jump > before else ["joe", "nobody"]
+            expect(known in wanted, f"a session of {known!r} from {before} at {jump}")
+            before = jump
+            expect(visitor.session() == "joe", f"no new session at {jump}")
+            status = visitor.log_in()
+            expect(status in (200, 401), f"login at {jump}: {status}")
+            expect(status == 200 or visitor.log_in() == 200, f"locked out at {jump}")
+            expect(status == 401 or jump < year, "a nonce of last year was let in")
+        log = running.log
+    expect("failed, error id" not in log, "an error of ours after a jump")
+    tell("the clock jumped 7 times by years: expired, logged in again, no error")
+
+
 FORM = (
     b"POST /small/disk HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\n"
@@ -344,6 +429,7 @@ def main() -> None:
             workers_killed(Path(folder), options.seconds)
             full_disk(Path(folder))
             few_descriptors(Path(folder))
+            clock_jumps(Path(folder))
             bad_clients(Path(folder), 600)
     tell("nothing lost, nothing hung, nothing left")
 
