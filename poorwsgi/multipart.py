@@ -19,11 +19,10 @@ from poorwsgi.state import (
 from poorwsgi.urlencoded import text_codec, unquote_bytes
 
 if TYPE_CHECKING:
-    from re import Match
-    from typing import Final
+    from collections.abc import Callable
+    from typing import Final, TypeVar
 
-    #: The match of the headers (name, filename, type), and the content's edges.
-    PlainPart = tuple[Match[bytes], int, int]
+    F = TypeVar("F")
 
 MAX_PREAMBLE = 65536
 MAX_NESTING = 2
@@ -41,12 +40,13 @@ _PLAIN_HEADERS = compile(
     r"(?:\r\ncontent-type: ([a-z0-9.+/-]+))?",
     IGNORECASE | ASCII,
 ).fullmatch
-# The same in the bytes of a short body, from the end of a delimiter on. Not
-# _charset_, nor parts of parts (types that begin with m), which change how the
-# others are read.
+# The same in the bytes of a short body, from the end of a delimiter on; a text is
+# taken along. Not _charset_, nor parts of parts (types that begin with m), which
+# change how the others are read; not a text that may be a delimiter already.
 _PLAIN_PART = compile(
     rb'\r\nContent-Disposition: form-data; name="(?!_charset_")([^"\\%\x00-\x1f]*)"'
-    rb'(?:\r\n\r\n|; filename="([^"\\%\x00-\x1f]*)"'
+    rb"(?:\r\n\r\n(?!--)([^\r]{0,500})"
+    rb'|; filename="([^"\\%\x00-\x1f]*)"'
     rb"\r\nContent-Type: ([A-LN-Za-ln-z][A-Za-z0-9.+/-]*)\r\n\r\n)"
 ).match
 _TOKEN = compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -232,31 +232,55 @@ def _headers_too_large(limit: int) -> BodyError:
     return error
 
 
-def find_plain_parts(
-    raw: bytes, boundary: bytes, max_header_size: int | None = 8192
-) -> list[PlainPart] | None:
-    """Return where the parts of a whole body are, if each is an ordinary one.
+def read_plain_parts(
+    raw: bytes,
+    boundary: bytes,
+    max_header_size: int | None,
+    make_file: Callable[[str, bytes, bytes, bytes, int, int], F],
+) -> list[tuple[str, str | F]] | None:
+    """Return names and contents of a whole body, if each part is an ordinary one.
 
-    PERF: instead of a decoder, for forms that come in one block. What it finds
+    *make_file* is called with the name, file name and type of a file, and with
+    the edges of its content in *raw*.
+
+    PERF: instead of a decoder, for forms that come in one block. What it returns
     is what the decoder finds; None says nothing but that the decoder is needed.
+
+    :raises UnicodeDecodeError: a text is not UTF-8; the same.
     """
     opening = b"--" + boundary
-    if not raw.startswith(opening) or not _BOUNDARY.fullmatch(boundary):
-        return None
     delimiter = b"\r\n" + opening
     size = len(delimiter)
+    # Of other boundaries, valid ones included, the decoder takes care.
+    is_plain = size < 75 and boundary.replace(b"-", b"").isalnum()
+    if not is_plain or raw[: size - 2] != opening:
+        return None
     longest = len(raw) if max_header_size is None else max_header_size
-    found: list[PlainPart] = []
+    parts: list[tuple[str, str | F]] = []
     after = size - 2
     last = len(raw) - 6  # behind the last delimiter are two dashes and a line end
     while after < last and (head := _PLAIN_PART(raw, after)):
-        start = head.end()
-        end = raw.find(delimiter, start - 2)
-        if end < start or start - after > longest:
+        raw_name, text, filename, content_type = head.groups()
+        name = raw_name.decode()
+        end = head.end()
+        if end - after > longest:
             return None
-        found.append((head, start, end))
+        if text is None:
+            start, end = end, raw.find(delimiter, end - 2)
+            if end < start:
+                return None
+            parts.append(
+                (name, make_file(name, filename, content_type, raw, start, end))
+            )
+        else:
+            if not raw.startswith(delimiter, end):  # longer, or with a CR
+                start, end = end - len(text), raw.find(delimiter, end)
+                if end < 0:
+                    return None
+                text = raw[start:end]
+            parts.append((name, text.decode()))
         after = end + size
-    return found if found and raw.startswith(b"--", after) else None
+    return parts if parts and raw.startswith(b"--", after) else None
 
 
 Event = Part | bytes | End
