@@ -58,7 +58,9 @@ def one_at_a_time(change: F) -> F:
     @wraps(change)
     def changed(registry: Registry, *args: Any, **kwargs: Any) -> Any:
         with registry._lock:
-            return change(registry, *args, **kwargs)
+            value = change(registry, *args, **kwargs)
+            registry._changed()
+            return value
 
     return cast("F", changed)
 
@@ -100,6 +102,9 @@ class Registry(Settings, Registrar):
         self._defaults: dict[int, Handler] = {}
         self._states: dict[int, dict[int, Handler]] = {}
         self._errors: dict[type[Exception], dict[int, Handler]] = {}
+
+    def _changed(self) -> None:
+        """Let the application react to a table that was replaced."""
 
     def _within(self, groups: tuple[RouteGroup, ...], fun: Handler) -> Handler:
         """Return what is called for a handler: itself, or itself within groups."""

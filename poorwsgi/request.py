@@ -169,9 +169,13 @@ class once(Generic[T]):  # noqa: N801 - reads as a field of a table
 # -- variables -------------------------------------------------------------
 
 
-_PROCESS_ENVIRON = os.environ
-#: The dict of bytes below the process environment, where there is one.
-_process_variables = getattr(os.environ, "_data", None) if os.name == "posix" else None
+NO_PATH = "PATH_INFO is not set, probably no HTTP"
+#: The dict of bytes below the process environment, empty where there is none.
+PROCESS_VARIABLES: dict[bytes, bytes] = (
+    getattr(os.environ, "_data", {}) if os.name == "posix" else {}
+)
+#: What `os.environ` is as long as that is the dict below it.
+PROCESS_ENVIRON = os.environ if PROCESS_VARIABLES else None
 
 
 def process_variable(name: str) -> str | None:
@@ -180,17 +184,10 @@ def process_variable(name: str) -> str | None:
     PERF: os.environ.get() costs 0.9 us for a name that is not there, and each
     404 asks for one; the dict below it costs 0.1 us.
     """
-    if _process_variables is None or os.environ is not _PROCESS_ENVIRON:
+    if os.environ is not PROCESS_ENVIRON:
         return os.environ.get(name)
-    value = _process_variables.get(name.encode())
+    value = PROCESS_VARIABLES.get(name.encode())
     return None if value is None else os.fsdecode(value)
-
-
-def has_process_variable(name: bytes) -> bool:
-    """Return True if the process has a variable."""
-    if _process_variables is None or os.environ is not _PROCESS_ENVIRON:
-        return name.decode() in os.environ
-    return name in _process_variables
 
 
 def options_of(variables: Mapping[str, Any]) -> dict[str, str]:
@@ -552,7 +549,7 @@ class Request(SimpleRequest):
         self.app = app
         # PERF: `in` and [] are a third of get().
         if "PATH_INFO" not in environ or environ["PATH_INFO"] is None:
-            raise ConnectionError("PATH_INFO is not set, probably no HTTP")
+            raise ConnectionError(NO_PATH)
 
     # -- headers
 
