@@ -8,6 +8,7 @@ the module that reads it.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -86,6 +87,22 @@ def _hosts(app: Settings, value: Iterable[str] | str | None) -> tuple[str, ...] 
     return names and tuple(name.lower().rstrip(".") for name in names)
 
 
+def _root(app: Settings, value: str | os.PathLike[str]) -> str:
+    """Return a directory as text; a relative one stays where it is now."""
+    root = os.fspath(value or "")
+    if root[:1] != "/":
+        app.started_in = current_directory()
+    return root
+
+
+def current_directory() -> str:
+    """Return the directory the process is in; "" if it has been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def _auth_type(app: Settings, value: str) -> str:
     value = value.capitalize()
     if value != "Digest":
@@ -133,6 +150,10 @@ def digest_algorithms() -> dict[str, Any]:
 
 class Settings:
     """Options of `Application`; each may change between two requests."""
+
+    #: What a relative `document_root` is relative to, whatever the server does
+    #: later: the directory in which it was set, or the application was made.
+    started_in = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let an option that a subclass sets in its body be its new default.
@@ -231,8 +252,8 @@ class Settings:
     )
 
     # -- files -------------------------------------------------------------
-    document_root = Option(
-        "", None, "Directory whose files are served; empty: no files."
+    document_root: Option[str] = Option(
+        "", _root, "Directory whose files are served; empty: no files."
     )
     document_index = Option(False, _bool, "List directories of the document root.")
     follow_symlinks = Option(
@@ -275,6 +296,7 @@ class Settings:
     )
 
     def __init__(self) -> None:
+        self.started_in = current_directory()
         #: {realm: {user: digest}}, usually a `poorwsgi.digest.PasswordMap`.
         self.auth_map: Any = {}
         #: {algorithm: {realm: {user: digest}}}: a challenge for each algorithm, in

@@ -517,9 +517,14 @@ def _is_hidden(req: Any, name: str) -> bool:
     return name[-1] == "~" or _UNDECODABLE.search(name) is not None
 
 
+def _root_of(req: Any) -> str:
+    """Return the document root, whatever directory the server is in now."""
+    return os.path.join(getattr(req.app, "started_in", ""), str(req.document_root))
+
+
 def _is_root(req: Any, path: str) -> bool:
     """Return True if there is no way up from *path*."""
-    root = str(req.document_root)
+    root = _root_of(req)
     # COMPAT: 2.8.1 compared with the path less its last character, and
     # callers pass the root in that form.
     return path[:-1] == root or os.path.realpath(path) == os.path.realpath(root)
@@ -532,7 +537,7 @@ def _listable(req: Any, entry: str) -> os.stat_result | None:
     try:
         stat = os.stat(entry)
         if os.path.islink(entry) and not req.app.follow_symlinks:
-            root = os.path.realpath(str(req.document_root))
+            root = os.path.realpath(_root_of(req))
             if not os.path.realpath(entry).startswith(root.rstrip("/") + "/"):
                 return None
     except OSError:  # it has just vanished

@@ -76,8 +76,11 @@ def find(req: Any) -> Target | None:
         path = normalised(path, app.serve_hidden)
         if path is None:
             return None
+    root = req.document_root
+    if type(root) is not str or root[:1] != "/":
+        root = os.path.join(app.started_in, root)
     try:
-        found = _locate(req.document_root, path, app)
+        found = _locate(root, path, app)
     except PermissionError:
         return Target(req)
     except (OSError, UnicodeEncodeError):

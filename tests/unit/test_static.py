@@ -6,6 +6,7 @@ import doctest
 import os
 from email import message_from_bytes
 from itertools import product
+from pathlib import Path
 from time import time
 from urllib.parse import unquote_to_bytes
 
@@ -715,3 +716,32 @@ def test_conditions_that_hold_change_nothing(client):
     etag = client.get("/a.txt").headers["ETag"]
     answer = client.get("/a.txt", headers={"If-Match": etag})
     assert (answer.status_code, answer.data) == (200, b"0123456789")
+
+
+@pytest.mark.parametrize("way", ["set", "path", "class", "environ"])
+def test_a_relative_root_stays_where_it_was(app, root, monkeypatch, way):
+    """A server that changes its directory later served files of another one."""
+    monkeypatch.chdir(root.parent)
+    (root / "link").symlink_to("a.txt")
+
+    class Site(Application):
+        document_root = Path(root.name) if way == "class" else ""
+
+    site = Site(f"relative root {way}")
+    site.document_index = True
+    environ = {"poor_DocumentRoot": root.name} if way == "environ" else {}
+    if way in ("set", "path"):
+        site.document_root = root.name if way == "set" else Path(root.name)
+        assert site.document_root == root.name
+    client = TestClient(site)
+    monkeypatch.chdir("/")
+    assert client.get("/a.txt", environ=environ).data == b"0123456789"
+    listing = client.get("/", environ=environ).text
+    assert "link" in listing
+    assert 'href="..' not in listing
+
+
+def test_a_root_may_be_a_path(app, client, root):
+    app.document_root = Path(root)
+    assert client.get("/a.txt").data == b"0123456789"
+    assert app.document_root == str(root)
