@@ -72,14 +72,17 @@ T = TypeVar("T")
 #: Methods whose body has no meaning (RFC 9110, 9.3.1): it is not parsed.
 _BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+#: PERF: what most bodies are, just as it is sent; 1,200 of 4,700 instructions.
+_PLAIN_TYPES = frozenset(
+    ("", "application/json", "application/x-www-form-urlencoded", "text/plain")
+)
 
 
-# PERF: an option is a descriptor with a call of its own; these get the values
+# PERF: an option is a descriptor with a call of its own; this gets the values
 # below four of them by one call of C, 2,000 instead of 6,200 instructions.
 _args_options = attrgetter(
     "_auto_args", "_max_args", "_keep_blank_values", "_strict_parsing"
 )
-_head_options = attrgetter("_max_body_size", "_max_cookie_size")
 
 
 def _parse_cookies(header: str) -> SimpleCookie:
@@ -516,6 +519,40 @@ def decode_path(path: str) -> str:
         ) from None
 
 
+def content_type_of(environ: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """Return the media type of a body in lower case, and its parameters."""
+    line = environ.get("CONTENT_TYPE") or environ.get("HTTP_CONTENT_TYPE") or ""
+    if line in _PLAIN_TYPES:
+        return line, {}
+    if ";" not in line:
+        return line.strip().lower(), {}
+    # PERF: as clients send files: 13,000 -> 3,000 instructions.
+    media_type, _, boundary = line.partition("; boundary=")
+    if media_type == "multipart/form-data" and boundary.replace("-", "").isalnum():
+        return media_type, {"boundary": boundary}
+    media_type, params = parse_header(line)
+    return media_type.lower(), params
+
+
+def content_length_of(environ: dict[str, Any]) -> int:
+    """Return the announced size of a body, -1 if there is none.
+
+    :raises HTTPException: 400 if it is no number
+    """
+    text = environ.get("CONTENT_LENGTH") or environ.get("HTTP_CONTENT_LENGTH")
+    if not text:
+        return -1
+    if type(text) is str and text.isdigit() and text.isascii() and len(text) < 19:
+        return int(text)  # PERF: nearly always; 400 of 5,200 instructions
+    # RFC 9110, 8.6:  Content-Length = 1*DIGIT
+    digits = str(text).strip(" \t")
+    if not digits:
+        return -1
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+        raise HTTPException(HTTP_BAD_REQUEST, error="Invalid Content-Length")
+    return int(digits)
+
+
 def _is_absolute(uri: str) -> bool:
     """Return True for a URL with a scheme (RFC 3986, 3.1)."""
     scheme, separator, _ = uri.partition("://")
@@ -573,16 +610,7 @@ class Request(SimpleRequest):
     @lazy
     def _content_type(self) -> tuple[str, dict[str, str]]:
         """Media type in lower case, and its parameters."""
-        environ = self._environ
-        line = environ.get("CONTENT_TYPE") or environ.get("HTTP_CONTENT_TYPE") or ""
-        if line.isalnum() or ";" not in line:
-            return line.strip().lower(), {}
-        # PERF: as clients send files: 13,000 -> 3,000 instructions.
-        media_type, _, boundary = line.partition("; boundary=")
-        if media_type == "multipart/form-data" and boundary.replace("-", "").isalnum():
-            return media_type, {"boundary": boundary}
-        media_type, params = parse_header(line)
-        return media_type.lower(), params
+        return content_type_of(self._environ)
 
     @property
     def mime_type(self) -> str:
@@ -600,17 +628,7 @@ class Request(SimpleRequest):
 
         :raises HTTPException: 400 if it is no number
         """
-        environ = self._environ
-        text = environ.get("CONTENT_LENGTH") or environ.get("HTTP_CONTENT_LENGTH")
-        if not text:
-            return -1
-        # RFC 9110, 8.6:  Content-Length = 1*DIGIT
-        digits = str(text).strip(" \t")
-        if not digits:
-            return -1
-        if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
-            raise HTTPException(HTTP_BAD_REQUEST, error="Invalid Content-Length")
-        return int(digits)
+        return content_length_of(self._environ)
 
     @lazy
     def accept(self) -> tuple[tuple[str, float], ...]:
@@ -761,7 +779,8 @@ class Request(SimpleRequest):
     @lazy
     def _body(self) -> Body:
         """The owner of the input stream."""
-        media_type, parameters = self._content_type
+        # PERF: by itself, since a lazy attribute takes 2,200 instructions.
+        media_type, parameters = content_type_of(self._environ)
         return Body(
             self._environ,
             self.app,
@@ -879,26 +898,33 @@ class Request(SimpleRequest):
         :raises HTTPException: 400, 413 or 431
         """
         environ = self._environ
-        # PERF: most requests with a cookie have no body; two calls less.
-        length = -1
         if environ.get("CONTENT_LENGTH") or "HTTP_CONTENT_LENGTH" in environ:
-            length = self.content_length
-        if length >= 0 and environ.get("HTTP_TRANSFER_ENCODING"):
-            # RFC 9112, 6.3: the way to smuggle a request past a proxy.
-            raise HTTPException(
-                HTTP_BAD_REQUEST, error="Content-Length with Transfer-Encoding"
-            )
-        max_body_size, limit = _head_options(self.app)
-        if max_body_size is not None and length > max_body_size:
-            log.warning("Body of %d bytes is over max_body_size", length)
-            raise HTTPException(413, error="The body is too large")
+            self._check_length()
         cookie = environ.get("HTTP_COOKIE")
-        if cookie and limit is not None and len(cookie) > limit:
+        if not cookie:
+            return
+        # PERF: an option is a descriptor; this is the value below it.
+        limit = self.app._max_cookie_size  # type: ignore[attr-defined]
+        if limit is not None and len(cookie) > limit:
             log.warning("Cookie of %d bytes is over max_cookie_size", len(cookie))
             raise HTTPException(
                 HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
                 error="The Cookie header is too large",
             )
+
+    def _check_length(self) -> None:
+        # PERF: as the lazy attribute does, by 1,500 instructions less.
+        length = content_length_of(self._environ)
+        self.__dict__["content_length"] = length
+        if length >= 0 and self._environ.get("HTTP_TRANSFER_ENCODING"):
+            # RFC 9112, 6.3: the way to smuggle a request past a proxy.
+            raise HTTPException(
+                HTTP_BAD_REQUEST, error="Content-Length with Transfer-Encoding"
+            )
+        limit = self.app._max_body_size  # type: ignore[attr-defined]
+        if limit is not None and length > limit:
+            log.warning("Body of %d bytes is over max_body_size", length)
+            raise HTTPException(413, error="The body is too large")
 
 
 class _answered:  # noqa: N801 - reads as a block
