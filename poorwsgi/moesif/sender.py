@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from poorwsgi.background import start_without_signals
 from poorwsgi.moesif.client import Answer, APIException
 from poorwsgi.moesif.model import EventModel, encode_event, encode_events
 
@@ -169,7 +170,7 @@ class Sender:
                 # Noted before it runs, so that nobody starts it again.
                 self._threads.append(thread)
                 try:
-                    thread.start()
+                    start_without_signals(thread)
                 except RuntimeError:  # the process is leaving; close() sends
                     self._threads.remove(thread)
                     return
@@ -293,7 +294,7 @@ class Sender:
                 daemon=True,
             )
         try:
-            self._refreshing.start()
+            start_without_signals(self._refreshing)
         except RuntimeError:
             self._refreshing = None
 

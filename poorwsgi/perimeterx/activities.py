@@ -16,6 +16,7 @@ from threading import Lock, Thread, current_thread
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
+from poorwsgi.background import start_without_signals
 from poorwsgi.perimeterx.config import OPTIONS, SECRETS
 from poorwsgi.perimeterx.risk import MODULE_VERSION, service_headers
 from poorwsgi.perimeterx.transport import (
@@ -192,7 +193,7 @@ class Sender:
             target=self._run, args=(tell,), name="perimeterx-sender", daemon=True
         )
         try:
-            thread.start()
+            start_without_signals(thread)
         except RuntimeError:  # the interpreter ends; close() will send
             return
         self._thread = thread

@@ -86,6 +86,26 @@ def test_no_thread_before_the_first_event(make_site):
     assert all(thread.daemon for thread in one.middleware.sender._threads)
 
 
+def test_no_thread_takes_the_signal_that_ends_the_process(make_sender):
+    """uWSGI runs the exit functions in the thread that does."""
+    seen = []
+
+    def look(**which):
+        seen.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    class Looking(Post):
+        def post(self, *args, **options):
+            look()
+            return super().post(*args, **options)
+
+    one = make_sender(Looking(), look, batch_size=1)
+    one.wake()
+    put(one, 1)
+    wait_until(lambda: len(seen) == 2)
+    assert all({signal.SIGINT, signal.SIGTERM} <= mask for mask in seen)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_a_batch_leaves_when_it_is_full(make_sender):
     client = Post()
     one = make_sender(client, batch_size=3)

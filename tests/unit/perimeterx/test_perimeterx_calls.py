@@ -1,6 +1,7 @@
 """What the service is told: risk calls, activities, telemetry; _pxhd."""
 
 import json
+import signal
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -442,6 +443,20 @@ def test_close_stops_the_sender(site):
     assert thread.is_alive()
     one.px.close()
     assert not thread.is_alive()
+
+
+def test_the_sender_takes_no_signal(site, monkeypatch):
+    """uWSGI runs the exit functions in the thread that gets the signal."""
+    seen = []
+    run = Sender._run
+
+    def look(self, tell):
+        seen.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        run(self, tell)
+
+    monkeypatch.setattr(Sender, "_run", look)
+    site().px.close()
+    assert {signal.SIGINT, signal.SIGTERM} <= seen[0]
 
 
 @pytest.mark.parametrize("mode", ["slow", "drip", "drop"])

@@ -1,0 +1,29 @@
+"""Threads that work beside requests."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+#: Windows has no masks, and no server that forks and signals its workers.
+_set_mask = getattr(signal, "pthread_sigmask", None)
+
+
+def start_without_signals(thread: threading.Thread) -> None:
+    """Start a thread that the process gets no signal in.
+
+    uWSGI ends a worker from a signal handler that runs Python's exit functions.
+    In a thread of ours those wait for what the same thread was about to do, and
+    if it had the interpreter just then, the worker crashes.
+
+    :raises RuntimeError: when the interpreter starts no threads any more.
+    """
+    if _set_mask is None:
+        thread.start()
+        return
+    # A new thread inherits the mask of the one that starts it.
+    mask = _set_mask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        thread.start()
+    finally:
+        _set_mask(signal.SIG_SETMASK, mask)
