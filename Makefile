@@ -130,6 +130,10 @@ docs: $(VENV)/.doc ## Build the documentation; a warning is an error
 	$(BIN)/sphinx-build -q -W -n --keep-going -b html doc doc/_build/html
 	@echo "doc/_build/html/index.html"
 
+.PHONY: pictures
+pictures: $(VENV)/.ready ## Take pictures of our pages for the documentation (needs Chromium)
+	PYTHONPATH=tests $(BIN)/python -P tests/pictures.py
+
 # -- speed -------------------------------------------------------------------
 
 $(VENV)-bench/.ready: tests/bench/requirements.txt
@@ -190,8 +194,8 @@ build-check: build
 
 .PHONY: clean
 clean: ## Remove what was built; environments stay (rm -r .venv*)
-	rm -rf build dist artifacts htmlcov doc/_build doc/_reference .coverage* \
-		.hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist artifacts htmlcov doc/_build doc/_pictures doc/_reference \
+		.coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find poorwsgi tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 # -- continuous integration --------------------------------------------------

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 
+from docutils.parsers.rst.directives.images import Figure
 from sphinx.util.logging import getLogger
 
 HERE = Path(__file__).parent
@@ -22,6 +23,8 @@ version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["guide.css"]
 exclude_patterns = ["_build"]
 # Docstrings put code in single backticks.
 default_role = "code"
@@ -140,6 +143,19 @@ def check_reference(_, env):
             getLogger(__name__).warning("%s has no entry in the reference", name)
 
 
+class Picture(Figure):
+    """A picture taken by `make pictures`; without it the page does without."""
+
+    def run(self):
+        path = HERE / "_pictures" / f"{self.arguments[0]}.png"
+        self.state.document.settings.env.note_dependency(str(path))
+        if not path.exists():
+            return []
+        self.arguments[0] = f"/_pictures/{path.name}"
+        return super().run()
+
+
 def setup(app):
     """Let the check run when all pages are read."""
+    app.add_directive("picture", Picture)
     app.connect("env-check-consistency", check_reference)

@@ -57,3 +57,22 @@ def test_what_a_page_includes_is_run(page):
     for path in re.findall(r"literalinclude:: (\S+)", page.read_text()):
         assert (DOC / path).is_file()
         assert path.startswith(("../examples/", "../tests/"))
+
+
+# -- pictures ------------------------------------------------------------------
+
+
+def test_every_picture_is_shown_and_every_one_shown_is_taken():
+    """With a text for those who don't see it, as where none were taken."""
+    taken = re.findall(
+        r'Picture\("([\w-]+)"', (DOC.parent / "tests" / "pictures.py").read_text()
+    )
+    text = "".join(page.read_text() for page in ALL_PAGES)
+    shown = re.findall(r"^\.\. picture:: (\S+)\n   :alt: \S.+$", text, re.M)
+    assert sorted(shown) == sorted(taken)
+
+
+def test_no_picture_is_in_the_repository():
+    """They are taken where the site is built."""
+    ignored = (DOC.parent / ".gitignore").read_text().splitlines()
+    assert "doc/_pictures/" in ignored
