@@ -731,13 +731,16 @@ class Request(SimpleRequest):
         is_on, max_args, keep_blank_values, strict_parsing = _args_options(self.app)
         if not is_on:
             return EmptyForm()
-        if max_args is not None and self.query.count("&") >= max_args:
+        query: str = self._environ.get("QUERY_STRING", "").strip()
+        if max_args is not None and query.count("&") >= max_args:
             log.warning("More arguments than max_args (%d)", max_args)
             raise HTTPException(HTTP_BAD_REQUEST, error="Too many arguments")
+        args = _new_args(Args)
         try:
-            return Args(self, keep_blank_values, strict_parsing)
+            args.update(parse_query(query, keep_blank_values, strict_parsing))
         except ValueError as err:
             raise HTTPException(HTTP_BAD_REQUEST, error=err) from err
+        return args
 
     @lazy
     def cookies(self) -> SimpleCookie | None:
@@ -975,8 +978,11 @@ class Args(dict[str, Any], FieldStorageInterface):
     def __init__(self, req: Any, keep_blank_values: int = 0, strict_parsing: int = 0):
         query = req.query
         if query:
-            # PERF: as dict.__init__() would, by one call less.
             self.update(parse_query(query, keep_blank_values, strict_parsing))
+
+
+#: PERF: `Request.args` fills them itself, 2,000 of 25,000 instructions.
+_new_args: Callable[[type[Args]], Args] = Args.__new__
 
 
 class JsonDict(dict[str, Any], FieldStorageInterface):
