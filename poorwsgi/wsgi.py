@@ -39,6 +39,7 @@ from poorwsgi.response import (
     POWERED_BY,
     BaseResponse,
     FileObjResponse,
+    GeneratorResponse,
     HTTPException,
     IBytesIO,
     NoContentResponse,
@@ -715,6 +716,8 @@ class Application(Registry):
                 if answer is not None:
                     start_response(answer[0], answer[1])
                     return (answer[2],)
+            if isinstance(response, GeneratorResponse) and hides_errors(env):
+                response.begin()
             body = response(start_response)
         except Exception as err:
             if response._told:
@@ -740,7 +743,6 @@ class Application(Registry):
             and "uwsgi.version" in env
             and body is getattr(response, "_generator", None)
         ):
-            # It drops what is not bytes without a word; other servers complain.
             # PERF: to look at each block costs as much as to send it, so that is
             # done only where somebody is looking for mistakes.
             return started(closing_blocks(body))
@@ -939,6 +941,14 @@ def log_error(req: Any) -> None:
         log.exception(  # noqa: LOG004
             "%r %r failed", req.method, req._environ.get("PATH_INFO")
         )
+
+
+def hides_errors(env: Environ) -> bool:
+    """Return True for servers that end a 200 where the first block is an error.
+
+    uWSGI drops text in blocks as well; other servers answer 500 by themselves.
+    """
+    return "uwsgi.version" in env or env.get("SERVER_SOFTWARE") == "Granian"
 
 
 def profile_name(dump: str, env: Environ) -> str:

@@ -136,6 +136,54 @@ def broken_stream(req):
     return GeneratorResponse(blocks(), "text/plain")
 
 
+@application.route("/text-stream/<number:int>")
+def text_stream(req, number):
+    """A mistake: a block of text, first or behind others that are right."""
+    blocks = [b"start" * 1000] * number + ["text"]
+    return (block for block in blocks)
+
+
+@application.route("/broken-at-once")
+def broken_at_once(req):
+    def blocks():
+        raise LookupError("before the first block")
+        yield b"never"
+
+    return blocks()
+
+
+def shrinking():
+    """Return a file that is much shorter when it is sent than when it is looked at."""
+    path = FOLDER / "shrinking"
+    path.write_bytes(b"x" * 1_000_000)
+    return path
+
+
+@application.route("/short-file")
+def short_file(req):
+    response = FileResponse(str(shrinking()), "text/plain")
+    os.truncate(FOLDER / "shrinking", 100_000)
+    return response
+
+
+@application.route("/short-part")
+def short_part(req):
+    """The same by our own reader, not by the kernel's sendfile."""
+    response = FileResponse(str(shrinking()), "text/plain")
+    response.make_partial([(10, 899_999)])
+    os.truncate(FOLDER / "shrinking", 100_000)
+    return response
+
+
+def mounted(environ, start_response):
+    """A WSGI application of another kind, such as one for WebDAV."""
+    start_response("207 Multi-Status", [("Content-Length", "0")])
+    return []
+
+
+application.mount("/dav", mounted)
+
+
 @application.route("/file")
 def file(req):
     return FileResponse(str(FOLDER / "root" / "data.bin"))

@@ -34,6 +34,7 @@ LIMITS = {
     "two-lengths": "lets Content-Length beside Transfer-Encoding pass",
     "cut-body": "answers 500 by itself to a body that breaks off",
     "cut-stream": "ends an answer that broke off like a whole one",
+    "close-ends": "ends a stream without a length by closing, and drops text in it",
     "head-chunks": "sends the last chunk after the headers of a HEAD",
     "no-host": "shows a missing Host as an empty one",
 }
@@ -50,16 +51,16 @@ INI = str(CONFIGURATIONS / "uwsgi.ini")
 GUNICORN = str(CONFIGURATIONS / "gunicorn.conf.py")
 
 SERVERS = [
-    Server("uwsgi", _uwsgi("--http-socket", "{address}"), ("chunk-size",)),
+    Server("uwsgi", _uwsgi("--http-socket", "{address}"), ("chunk-size", "close-ends")),
     Server(
         "uwsgi-2x4",
         _uwsgi("--ini", INI, "--http-socket", "{address}"),
-        ("chunk-size",),
+        ("chunk-size", "close-ends"),
     ),
     Server(
         "uwsgi-router",
         _uwsgi("--http", "{address}", "--http-chunked-input", "--processes", "2"),
-        ("chunk-size",),
+        ("chunk-size", "close-ends"),
     ),
     Server(
         "uwsgi-nginx",

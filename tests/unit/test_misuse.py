@@ -183,12 +183,75 @@ def test_a_stream_of_anything_but_bytes_is_a_clear_error(app, name, kind):
     # uWSGI that is a matter of debugging, since it has a price for each block.
     app.debug = kind in RAW
     given = environ(**{"uwsgi.version": b"2.0"} if kind in RAW else {})
-    body = app(given, lambda *_: None)
+    started = []
+    body = app(given, lambda status, headers: started.append(status))
+    if started == ["500 Internal Server Error"]:
+        # The first block was made before the headers were sent.
+        assert kind in RAW
+        assert closed == [True]
+        return
     with pytest.raises(TypeError, match="a block of the body has to be bytes, not"):
         list(body)
     with suppress(AttributeError):
         body.close()
     assert closed == ([] if kind == "iterator" else [True])
+
+
+UWSGI = {"uwsgi.version": b"2.0.31"}
+
+
+@pytest.mark.parametrize("server", [UWSGI, {"SERVER_SOFTWARE": "Granian"}])
+def test_an_error_in_the_first_block_is_a_500(app, client, server):
+    """These servers: it would have ended a good answer without a body."""
+    closed = []
+
+    def rows():
+        try:
+            yield b"%d" % (1 // 0)
+        finally:
+            closed.append(1)
+
+    app.set_route("/", lambda req: rows())
+    answer = client.get("/", environ=server)
+    assert answer.status_code == 500
+    (text,) = records(answer)
+    assert "ZeroDivisionError" in text
+    assert closed == [1]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+@pytest.mark.parametrize(
+    "make", [iter, list, tuple, lambda blocks: (b for b in blocks)]
+)
+def test_all_blocks_are_sent_under_uwsgi(app, client, make, count):
+    blocks = [b"%d," % number for number in range(count)]
+
+    def handler(req):
+        return GeneratorResponse(make(blocks), content_length=len(b"".join(blocks)))
+
+    app.set_route("/", handler)
+    answer = client.get("/", environ=UWSGI)
+    assert (answer.status_code, answer.data) == (200, b"".join(blocks))
+    assert client.head("/", environ=UWSGI).data == b""
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 9])
+def test_a_stream_is_closed_once_under_uwsgi(app, taken):
+    closed = []
+
+    class Blocks:
+        def __iter__(self):
+            return iter([b"a", b"b", b"c"])
+
+        def close(self):
+            closed.append(1)
+
+    app.set_route("/", lambda req: GeneratorResponse(Blocks()))
+    body = app(environ(**UWSGI), lambda *_: None)
+    for _ in zip(range(taken), body, strict=False):
+        pass
+    body.close()
+    assert closed == [1]
 
 
 def test_a_stream_of_text_names_the_response_for_text(app):
