@@ -90,6 +90,8 @@ log = getLogger("poorwsgi")
 # PERF: what a block costs by itself is 5 µs: 8 MB in blocks of 128 KiB are 2.43 ms,
 # of 256 KiB 2.22 ms, and larger ones leave the cache of the processor.
 BLOCK_SIZE = 262144
+#: Pieces of this size are taken as they come.
+LARGE_ENOUGH = 32768
 MAX_CHUNK = 1048576
 MAX_CHUNK_LINE = 4096
 MAX_TRAILERS = 16384
@@ -216,9 +218,9 @@ class Pace:
         self.received += size
         if self.max_size is not None and self.received > self.max_size:
             raise BodyTooLargeError(f"body exceeds max_body_size = {self.max_size}")
-        if self.min_rate and self.timeout is not None:
+        if self.min_rate and self.timeout is not None and self.started is not None:
             allowed = self.timeout + self.received / self.min_rate
-            if self.elapsed() > allowed:
+            if monotonic() - self.started > allowed:
                 raise BodyTimeoutError(
                     f"body comes slower than min_body_rate = {self.min_rate}"
                 )
@@ -312,8 +314,20 @@ class CachedInput:
         block = self.read_some(size)
         if len(block) == size or not block:
             return block
+        return self._completed(block, size)
+
+    def _completed(self, block: bytes, size: int) -> bytes:
+        """Return a block with what comes behind it, *size* bytes in all."""
         gather = partial(self._gather, size - len(block))
         return _joined([block, *call_input(gather, len(block))])
+
+    def blocks(self, size: int, least: int) -> Iterator[bytes]:
+        """Yield the rest of the body in blocks of *size* bytes.
+
+        What comes at once is not put together if it is *least* bytes or more.
+        """
+        while block := self._take(size) if self._buffer else self._fetch(size):
+            yield block if len(block) >= least else self._completed(block, size)
 
     def read_some(self, size: int) -> bytes:
         """Return what comes first, at most *size* bytes; b"" at the end."""
@@ -394,15 +408,22 @@ class CachedInput:
             size = todo
         if size <= 0:
             return b""
-        self._pace.start()
-        block: bytes = call_input(self._file.read, size)
+        pace = self._pace
+        if pace.started is None:
+            pace.start()
+        try:  # as call_input()
+            block: bytes = self._file.read(size)
+        except BodyError:
+            raise
+        except Exception as err:
+            raise input_error(err) from err
         if not block or block.__class__ is not bytes:
             block = self._checked(block, size)
         if len(block) > size:
             raise BodyError("input returned more than it was asked for")
         if todo > 0:
             self._todo = todo - len(block)
-        self._pace.add(len(block))
+        pace.add(len(block))
         return block
 
     def _gather(self, missing: int, last: int) -> list[bytes]:
@@ -433,6 +454,8 @@ class CachedInput:
                 break
             blocks.append(_joined(came))
             size = len(blocks[-1])
+            if size > missing:
+                raise BodyError("input returned more than it was asked for")
             missing -= size
             if self._todo > 0:
                 self._todo -= size
@@ -914,7 +937,7 @@ class Body:
                 raw, boundary, callback, parts, header_size, memory
             )
         if form is None:
-            blocks = self._blocks_of_one_size() if raw is None else _cut(raw)
+            blocks = self._large_blocks() if raw is None else _cut(raw)
             form = parse_multipart(
                 blocks, boundary, callback, parts, header_size, memory
             )
@@ -1028,10 +1051,14 @@ class Body:
             return None
         return stream.read(self._size) if 0 < self._size <= BLOCK_SIZE else None
 
-    def _blocks_of_one_size(self) -> Iterable[bytes]:
-        """Return the body from the stream, however the server cuts it."""
+    def _large_blocks(self) -> Iterator[bytes]:
+        """Return the body from the stream, however the server cuts it.
+
+        PERF: to put pieces together saves what a block costs by itself, but
+        copies them: 8 MB in pieces of 4 KiB 5.4 -> 3.4 ms, of 64 KiB 1.9 -> 2.9.
+        """
         stream = self._stream
-        return iter(partial(stream.read, BLOCK_SIZE), b"") if stream else ()
+        return stream.blocks(BLOCK_SIZE, LARGE_ENOUGH) if stream else iter(())
 
     def parts(self) -> Iterator[BodyPart]:
         """Yield the parts of a multipart body as they arrive.

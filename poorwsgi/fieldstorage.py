@@ -895,7 +895,7 @@ def _form_too_large(limit: int) -> BodyTooLargeError:
 def write_all(file: Any, data: bytes) -> None:
     """Write all of *data*, also to a raw file, which may take less at once."""
     written = file.write(data)
-    if not isinstance(file, RawIOBase):
+    if written == len(data) or not isinstance(file, RawIOBase):
         return
     while written is not None and 0 < written < len(data):
         data = data[written:]
@@ -1027,11 +1027,12 @@ class FieldCollector:
         chunks, fields = self._chunks, self._open
         for event in events:
             if event.__class__ is bytes:
-                if fields[-1]._file is None:
+                file = fields[-1]._file
+                if file is None:
                     chunks.append(event)
                     self._count_memory(fields[-1], len(event))
                 else:
-                    write_all(fields[-1]._file, event)
+                    write_all(file, event)
             elif event is not END:
                 self._begin(event)  # type: ignore[arg-type]
             else:

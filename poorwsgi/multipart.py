@@ -356,6 +356,13 @@ class MultipartDecoder:
             else:
                 buf, self._state = b"\r\n" + buf, _PREAMBLE
         self._found = delimiters = self._find_all(buf)
+        if not delimiters and self._state == _DATA and not self._lead:
+            # PERF: most blocks of a large file: neither a delimiter nor the
+            # beginning of one. 8 MB by 64 KiB, with CachedInput.blocks: 2.9 -> 2.0 ms.
+            edge = max(0, len(buf) - len(self._delimiter))
+            if self._inner is None and buf.find(b"\r", edge) < 0:
+                self._held = b""
+                return [buf]
         while position >= 0:
             if self._state == _DATA:
                 position = self._read_data(buf, position, events)

@@ -250,7 +250,8 @@ def make_bottle():
 
     results: list[Result] = []
     app = bottle.Bottle()
-    bottle.BaseRequest.MEMFILE_MAX = 1 << 20
+    # It refuses files in memory that are as large as this together.
+    bottle.BaseRequest.MEMFILE_MAX = 2 << 20
 
     @app.post("/upload")
     def handler():

@@ -428,6 +428,38 @@ def test_gathered_blocks_have_to_be_bytes():
 LINES = b"one\r\n\r\nthree\rx\ny\r\nlast"
 
 
+def test_gathered_bytes_are_no_more_than_asked_for():
+    class Generous:
+        reads = 0
+
+        def read(self, size):
+            self.reads += 1
+            return b"x" if self.reads == 1 else b"x" * 200
+
+    with pytest.raises(BodyError, match="more than it was asked for"):
+        CachedInput(Generous(), 100).read(50)
+
+
+@pytest.mark.parametrize("step", [1, 1000, 32_767, 32_768, 70_000, 400_000])
+@pytest.mark.parametrize("size", [300_000, -1])
+def test_small_pieces_are_put_together_and_large_ones_taken_as_they_come(step, size):
+    raw = bytes(range(250)) * 1200
+    server = Server(raw, step, behind=b"GET /next" if size >= 0 else b"")
+    blocks = list(CachedInput(server, size).blocks(100_000, 32_768))
+    assert b"".join(blocks) == raw
+    pieces = {len(block) for block in blocks[:-1]}
+    assert pieces == {min(step, 100_000) if step >= 32_768 else 100_000}
+
+
+def test_what_was_looked_at_is_in_the_first_block():
+    raw = b"x" * 300_000
+    cached = CachedInput(Server(raw), len(raw), 1000)
+    assert cached.has_more()
+    assert [len(block) for block in cached.blocks(100_000, 500)] == [
+        *(1000, 100_000, 100_000, 99_000)
+    ]
+
+
 @pytest.mark.parametrize("block_size", range(1, 24))
 @pytest.mark.parametrize("step", [1, 100])
 def test_lines_end_with_crlf_wherever_blocks_end(block_size, step):
