@@ -183,6 +183,7 @@ def _reads_all(name: str) -> Any:
                 item._read_all()
         return getattr(args[0], name)(*args[1:], **kwargs)
 
+    read_first.__doc__ = f"Do as `{name}` of a `SimpleCookie`, with all cookies read."
     return read_first
 
 
