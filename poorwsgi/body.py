@@ -35,7 +35,7 @@ from poorwsgi.state import BodyError, BodyTimeoutError, BodyTooLargeError
 from poorwsgi.urlencoded import text_codec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Final, NoReturn, Protocol, TypeVar
 
     R = TypeVar("R")

@@ -33,8 +33,16 @@ MULTIPART = (
     b'--x\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\nutf-8\r\n'
     b"--x--\r\n"
 )
+#: Nothing but ordinary parts, which need no decoder.
+PLAIN_MULTIPART = (
+    b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\ntext\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="f"; filename="c.bin"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n\x00\xff\r\n--\r\n"
+    b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n--x--\r\n'
+)
 SEEDS = [
     ("multipart/form-data; boundary=x", MULTIPART),
+    ("multipart/form-data; boundary=x", PLAIN_MULTIPART),
     ("application/x-www-form-urlencoded", b"a=1&b=%C5%BE+%26&a=2&c&=d&e="),
     ("application/json", b'{"a": [1, -2.5e3, "\\u017e\\n", null, true], "b": {}}'),
     ("application/x-ndjson", b'{"a": 1}\n[2]\n"x"\n'),
