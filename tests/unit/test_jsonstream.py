@@ -32,6 +32,11 @@ class AsDict:
         return {"rows": iter([1, 2])}
 
 
+class WithAsDict(dict):
+    def _asdict(self):
+        return {"as": "dict"}
+
+
 @pytest.fixture(params=["with simplejson", "without"])
 def either(request, monkeypatch):
     if request.param == "without":
@@ -77,6 +82,14 @@ VALUES = [
     lambda: [iter([1]), iter([]), [iter("x")]],
     lambda: [[], {}, "", 0, [[]]],
     lambda: {"del": "\x7f", "\x7f": 1},
+    # Rows of a table, and what looks like them.
+    lambda: ({"id": n, "name": "é", "price": 9.5, "none": None} for n in range(300)),
+    lambda: ({"id": n, "at": Point(n, n)} for n in range(300)),
+    lambda: ({"id": n, "of": WithAsDict(a=n)} for n in range(300)),
+    lambda: ({"id": n, "in": {"a": [n], "b": b"x"}} for n in range(300)),
+    lambda: ({"id": n, "text": "[{" if n % 9 else "\x7f"} for n in range(300)),
+    lambda: ({"id": n, Decimal(n): 1} for n in range(9)),
+    lambda: iter([*range(9), "x", None, True, 1.5, Level.LOW, User("joe"), {}, []]),
 ]
 
 
@@ -94,6 +107,27 @@ def test_what_json_cannot_say_is_refused_as_by_simplejson(either, value):
         oracle({"v": value})
     with pytest.raises(expected.type):
         ours({"v": value})
+    with pytest.raises(expected.type):
+        ours(iter([{"v": 1}, {"v": value}]))
+
+
+def test_rows_are_encoded_by_the_quick_encoder(monkeypatch):
+    """Tables are; what had to be encoded twice is not tried for ever."""
+    encoded = []
+
+    def any_value(value):
+        encoded.append(value)
+        return "[]"
+
+    encoder = jsonstream._TableEncoder(any_value)
+    for _ in range(9):
+        assert encoder.encode([{"a": 1}, 2]) == '[{"a": 1}, 2]'
+    assert not encoded
+    for _ in range(9):
+        assert encoder.encode([{"a": []}]) == "[]"
+    assert len(encoded) == 9
+    encoder.encode([{"a": 1}])
+    assert encoded[-1] == [{"a": 1}]
 
 
 SCALARS = (
