@@ -21,7 +21,13 @@ project = "poorwsgi"
 author = copyright = "the poorwsgi developers"
 version = release = __version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosectionlabel",
+    "sphinx.ext.doctest",
+]
+# A heading is `page:heading`; the changelog has some more than once.
+autosectionlabel_prefix_document = True
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["guide.css"]
@@ -50,7 +56,7 @@ nitpick_ignore_regex = [
 
 # Two modules may have a class of the same name; annotations that only type
 # checkers resolve name it without the module.
-suppress_warnings = ["ref.python"]
+suppress_warnings = ["autosectionlabel.*", "ref.python"]
 nitpick_ignore = []
 
 

@@ -248,7 +248,11 @@ QUESTIONS = [
     ("What is `app.config` here?", "options", "Options and variables"),
     ("What is `g` here?", "variables", "On the request"),
     ("How do I stream?", "streaming", "Streaming"),
-    ("How do I see the routes and debug?", "debug-info", ""),
+    ("How do I see the routes and debug?", "debug-info", "The page /debug-info"),
+    ("How do I read and set a cookie?", "sessions", "Other cookies"),
+    ("How do I use WebSockets?", "websockets", "WebSockets"),
+    ("Why is it slow here?", "profiling", "One request by a click"),
+    ("Which limits are there?", "limits", "Limits"),
     ("What is `flask run` here?", "newcomers", "Tools"),
     ("What is Flask's X called here?", "newcomers", "From Flask, Bottle and Falcon"),
 ]
@@ -261,10 +265,12 @@ def entries():
 
 @pytest.mark.parametrize(("question", "name", "title"), QUESTIONS)
 def test_an_everyday_question_is_two_clicks_away(question, name, title):
-    """The first leads to the page, the second to the anchor of its heading."""
-    assert name in entries()
-    titles = re.findall(r"^(.+)\n[=~-]{3,}$", page(name), re.M)
-    assert not title or title in titles
+    """To the page and its heading, or to the page of questions and from there."""
+    assert {name, "questions"} <= entries()
+    assert title in re.findall(r"^(.+)\n[=~-]{3,}$", page(name), re.M)
+    text = re.sub(r"\s+", " ", page("questions"))
+    asked = question.replace("`", "")
+    assert f":ref:`{asked} <{name}:{title}>`" in text
 
 
 def test_every_page_is_linked_from_the_start_page():
