@@ -401,8 +401,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write("They don't match, sorry.\n")
             return 1
         passwords.set(args.username, password)
-    except (OSError, ValueError) as err:
-        parser.error(str(err))
+    except (OSError, ValueError, EOFError) as err:
+        parser.error(str(err) or "the password is missing")
     return 0
 
 

@@ -326,3 +326,14 @@ class TestTool:
         with pytest.raises(SystemExit):
             main([str(tmp_path / "users"), "a:b"])
         assert "user name" in capsys.readouterr().err
+
+    def test_no_password_is_a_message(self, tmp_path, monkeypatch, capsys):
+        """The end of the input, as by Ctrl-D, is no traceback."""
+
+        def end(prompt):
+            raise EOFError
+
+        monkeypatch.setattr(auth, "getpass", end)
+        with pytest.raises(SystemExit):
+            main([str(tmp_path / "users"), "joe"])
+        assert "the password is missing" in capsys.readouterr().err
