@@ -13,17 +13,36 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TypeAlias
 
+    SecretKey: TypeAlias = str | bytes | list[str | bytes] | None
+
+#: What an option gives.
 T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    #: What may be set, where that is more.
+    S = TypeVarWithDefault("S", default=T)
+else:
+    S = TypeVar("S")
 
 
-class Option(Generic[T]):
+class Option(Generic[T, S]):
     """One option: ``app.name`` reads it, ``app.name = value`` checks and sets it."""
+
+    @overload
+    def __init__(self, default: T, convert: None = None, doc: str = "") -> None: ...
+
+    @overload
+    def __init__(
+        self, default: object, convert: Callable[[Settings, S], T], doc: str = ""
+    ) -> None: ...
 
     def __init__(
         self,
-        default: T,
-        convert: Callable[[Settings, Any], T] | None = None,
+        default: Any,
+        convert: Callable[[Settings, Any], Any] | None = None,
         doc: str = "",
     ):
         self.default = default
@@ -36,33 +55,48 @@ class Option(Generic[T]):
         setattr(owner, self.attribute, self.default)
 
     @overload
-    def __get__(self, app: None, owner: type) -> Option[T]: ...
+    def __get__(self, app: None, owner: type) -> Option[T, S]: ...
 
     @overload
     def __get__(self, app: Settings, owner: type) -> T: ...
 
-    def __get__(self, app: Settings | None, owner: type) -> Option[T] | T:
+    def __get__(self, app: Settings | None, owner: type) -> Option[T, S] | T:
         if app is None:
             return self
         value: T = getattr(app, self.attribute)
         return value
 
-    def __set__(self, app: Settings, value: Any) -> None:
-        if self.convert is not None:
-            value = self.convert(app, value)
-        setattr(app, self.attribute, value)
+    def __set__(self, app: Settings, value: S) -> None:
+        changed = value if self.convert is None else self.convert(app, value)
+        setattr(app, self.attribute, changed)
         app._option_changed(self.name)
 
 
-def _bool(_: Settings, value: object) -> bool:
+# Types of options are those of their converters, not declared: a subclass may
+# set a plain value, and type checkers take none for a declared `Option`.
+
+
+def _bool(_: Settings, value: int) -> bool:
     return bool(value)
 
 
-def _int(_: Settings, value: Any) -> int:
+def _int(_: Settings, value: int) -> int:
     return int(value)
 
 
-def _limit(_: Settings, value: Any) -> int | None:
+def _seconds(_: Settings, value: float | None) -> float | None:
+    return value
+
+
+def _secret(_: Settings, value: SecretKey) -> SecretKey:
+    return value
+
+
+def _store(_: Settings, value: Any) -> Any:
+    return value
+
+
+def _limit(_: Settings, value: int | None) -> int | None:
     """Return a limit as a number that is not negative; None means no limit."""
     if value is None:
         return None
@@ -103,7 +137,7 @@ def current_directory() -> str:
         return ""
 
 
-def _auth_type(app: Settings, value: str) -> str:
+def _auth_type(app: Settings, value: str) -> str | None:
     value = value.capitalize()
     if value != "Digest":
         raise ValueError("Unsupported authorization type")
@@ -203,56 +237,46 @@ class Settings:
         65365, None, "Block size in bytes of `CachedInput`; 0 reads the raw input."
     )
     data_size = Option(65365, _int, "Largest body in bytes kept as `Request.data`.")
-    read_timeout: Option[float | None] = Option(
-        10, None, "Seconds without a new byte of the body, then 408; None: no limit."
+    read_timeout = Option(
+        10,
+        _seconds,
+        "Seconds without a new byte of the body, then 408; None: no limit.",
     )
-    min_body_rate: Option[float | None] = Option(
+    min_body_rate = Option(
         500, _limit, "Slowest body, in bytes per second after `read_timeout`, then 408."
     )
-    max_body_size: Option[int | None] = Option(
-        None, _limit, "Largest body in bytes, then 413."
-    )
-    max_form_memory_size: Option[int | None] = Option(
+    max_body_size = Option(None, _limit, "Largest body in bytes, then 413.")
+    max_form_memory_size = Option(
         2_500_000, _limit, "Bytes of all form fields that are not files, then 413."
     )
-    max_json_size: Option[int | None] = Option(
-        16_000_000, _limit, "Largest JSON body in bytes, then 413."
-    )
-    json_max_depth: Option[int | None] = Option(
-        200, _limit, "Deepest nesting of a JSON body, then 400."
-    )
-    max_form_fields: Option[int | None] = Option(
-        1000, _limit, "Fields of an urlencoded body, then 413."
-    )
-    max_form_parts: Option[int | None] = Option(
+    max_json_size = Option(16_000_000, _limit, "Largest JSON body in bytes, then 413.")
+    json_max_depth = Option(200, _limit, "Deepest nesting of a JSON body, then 400.")
+    max_form_fields = Option(1000, _limit, "Fields of an urlencoded body, then 413.")
+    max_form_parts = Option(
         1000, _limit, "Parts of a multipart body, nested ones included, then 413."
     )
-    max_part_header_size: Option[int | None] = Option(
+    max_part_header_size = Option(
         8192, _limit, "Bytes of the headers of one part, then 431."
     )
-    max_args: Option[int | None] = Option(
-        None, _limit, "Arguments of the query string, then 400."
-    )
-    max_cookie_size: Option[int | None] = Option(
-        16384, _limit, "Bytes of the Cookie header, then 431."
-    )
+    max_args = Option(None, _limit, "Arguments of the query string, then 400.")
+    max_cookie_size = Option(16384, _limit, "Bytes of the Cookie header, then 431.")
 
     # -- who asks, and for whom --------------------------------------------
-    trusted_proxies: Option[tuple[str, ...] | None] = Option(
+    trusted_proxies = Option(
         None,
         _names,
         "Addresses whose X-Forwarded-* and Forwarded headers count. None: those of "
         "anybody, as PoorWSGI 2.8 does; (): nobody's.",
     )
-    allowed_hosts: Option[tuple[str, ...] | None] = Option(
+    allowed_hosts = Option(
         None, _hosts, "Names accepted in the Host header, else 400; None: any valid."
     )
-    secret_key: Option[str | bytes | list[str | bytes] | None] = Option(
-        None, None, "Secret of sessions and Digest; a list rotates: the first signs."
+    secret_key = Option(
+        None, _secret, "Secret of sessions and Digest; a list rotates: the first signs."
     )
 
     # -- files -------------------------------------------------------------
-    document_root: Option[str] = Option(
+    document_root = Option(
         "", _root, "Directory whose files are served; empty: no files."
     )
     document_index = Option(False, _bool, "List directories of the document root.")
@@ -275,22 +299,22 @@ class Settings:
     )
 
     # -- HTTP Digest -------------------------------------------------------
-    auth_type: Option[str | None] = Option(
+    auth_type = Option(
         None, _auth_type, "Authorization type; `Digest` is the only one."
     )
     auth_algorithm = Option("MD5-sess", _auth_algorithm, "Algorithm of HTTP Digest.")
-    auth_qop: Option[str | None] = Option(
+    auth_qop = Option(
         "auth", _auth_qop, "Quality of protection; empty or None: RFC 2069 style."
     )
-    auth_timeout: Option[int | None] = Option(
+    auth_timeout = Option(
         300, _auth_timeout, "Seconds a nonce lives at least; 0 or None: for ever."
     )
     auth_userhash = Option(
         False, _bool, "Let Digest clients send a hash of the user name (RFC 7616)."
     )
-    auth_store: Option[Any] = Option(
+    auth_store = Option(
         None,
-        None,
+        _store,
         "A `poorwsgi.store` where processes and hosts note used Digest answers; "
         "None: each process notes its own.",
     )

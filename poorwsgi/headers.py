@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, overload
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 log = getLogger("poorwsgi")
 
@@ -652,7 +655,9 @@ class Headers(Mapping[str, str]):
     @overload
     def get(self, name: str) -> str | None: ...
     @overload
-    def get(self, name: str, default: Any) -> Any: ...
+    def get(self, name: str, default: str) -> str: ...
+    @overload
+    def get(self, name: str, default: T) -> str | T: ...
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the first value of *name*, or *default*."""

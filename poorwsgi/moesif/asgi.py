@@ -52,7 +52,7 @@ class MoesifMiddleware(Service):
     """Records every HTTP exchange of an ASGI application."""
 
     def __init__(
-        self, app: ASGIApplication, settings: dict[str, object] | None = None
+        self, app: ASGIApplication, settings: Mapping[str, object] | None = None
     ) -> None:
         super().__init__(read_settings(settings, "asgi"), "asgi")
         self.app = app

@@ -5,7 +5,7 @@ Nothing is read ahead and nothing is held back: bodies are copied as they pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper
@@ -57,7 +57,7 @@ class MoesifMiddleware(Service):
     >>> app = MoesifMiddleware(lambda environ, start: [], {"APPLICATION_ID": "id"})
     """
 
-    def __init__(self, app: WSGIApplication, settings: dict[str, object]) -> None:
+    def __init__(self, app: WSGIApplication, settings: Mapping[str, object]) -> None:
         super().__init__(read_settings(settings, "wsgi"), "wsgi")
         self._app = app
 
