@@ -173,6 +173,7 @@ def _run_inner(
         files += files_of(error.__cause__)
         watcher = reloader.Watcher(globs, excludes, files)
         reloader.watch(watcher).join()
+        return 1  # not reached: the watcher ends the process
     reloader.watch(reloader.Watcher(globs, excludes, files))
     _serve_on(listener, application)
     return 0

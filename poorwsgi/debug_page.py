@@ -18,7 +18,7 @@ from base64 import b64encode
 from dataclasses import asdict
 from ipaddress import ip_address
 from time import localtime, monotonic, strftime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from poorwsgi.checks import check
@@ -260,8 +260,7 @@ def _watch_of(app: Any) -> Watch:
     """Return the watch of an application; debug by a variable has none at first."""
     if app._watch is None or "recorder" not in app._watch.sinks:
         observe(app, debug=True)
-    watch: Watch = app._watch
-    return watch
+    return cast("Watch", app._watch)
 
 
 def _collected(body: Iterable[bytes]) -> tuple[bytes, bool]:

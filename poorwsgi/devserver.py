@@ -166,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = _PATIENCE
     wbufsize = 65536
-    server: DevelopmentServer
+    server: DevelopmentServer  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def handle_one_request(self) -> None:
         """Answer one request; `close_connection` tells whether more may come."""

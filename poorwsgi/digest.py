@@ -277,18 +277,19 @@ def _user(
 ) -> str | None:
     """Return the name of the user, also of one who sent its hash only."""
     username = authorization.get("username")
-    if app.auth_userhash is not True or authorization.get("userhash") != "true":
+    is_hashed = app.auth_userhash is True and authorization.get("userhash") == "true"
+    if username is None or not is_hashed:
         return username
     # RFC 7616, 3.4.4: the hash of user:realm, with the algorithm's hash.
     names = scheme.users.get(realm, {}).keys()
     # PERF: strangers may ask, so the hashes are kept until a name is changed.
+    indexes: dict[Any, tuple[set[str], dict[str, str]]]
     indexes = vars(app).setdefault("_digest_userhashes", {})
     known, index = indexes.get((realm, scheme.algorithm), (set(), {}))
     if known != names:
         known, index = set(names), {scheme.digest(name, realm): name for name in names}
         indexes[realm, scheme.algorithm] = known, index
-    found: str | None = index.get(username)
-    return found
+    return index.get(username)
 
 
 # --- is it an answer for this request? ------------------------------------------

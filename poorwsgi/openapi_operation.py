@@ -253,7 +253,8 @@ class Parameter:
     def _pairs(self, text: str) -> dict[str, str]:
         pieces = text.split(_SEPARATORS[self.style])
         if self.explode:
-            return dict(piece.partition("=")[::2] for piece in pieces)
+            triples = (piece.partition("=") for piece in pieces)
+            return {name: value for name, _, value in triples}
         return dict(zip(pieces[::2], pieces[1::2], strict=False))
 
     def query_texts(self, query: Mapping[str, Any]) -> Any:

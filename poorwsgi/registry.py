@@ -178,15 +178,14 @@ class Registry(Settings, Registrar):
         groups: tuple[RouteGroup, ...],
     ) -> None:
         rule = Rule(uri, self._filters)
-        if rule.parts:
-            pattern = compiled(rule)
+        pattern = compiled(rule) if rule.parts else None
         if uri[:1] not in ("/", "*") and not rule.has_regex_text:
             log.warning("route %r matches no path: a path starts with a slash", uri)
         self._warn(route_fault(uri, [part.name for part in rule.parts], fun))
         self._warn_of_duplicate(rule, mask, fun)
         call = self._within(groups, fun)
         converters = [(part.name, part.converter) for part in rule.parts]
-        if rule.parts:
+        if pattern is not None:
             endpoint = Endpoint(uri, fun, call, converters)
             self._router.add_regular(pattern, mask, endpoint, rule)
         else:

@@ -54,7 +54,7 @@ def html_escape(text: str) -> str:
 
 def as_html(value: object) -> str:
     """Return the HTML of a value: escaped, unless it is `Html`."""
-    if value.__class__ is Html:
+    if type(value) is Html:
         return value
     return html_escape(value if isinstance(value, str) else str(value))
 

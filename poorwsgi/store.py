@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from poorwsgi.session import Session, SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from poorwsgi.cookies import SameSite
 
@@ -43,9 +43,11 @@ class Store(Protocol):
 
     def add(self, key: str, value: str, life: float) -> bool:
         """Set *key* if it is missing; return whether it was."""
+        ...
 
     def replace(self, key: str, old: str, new: str, life: float) -> bool:
         """Set *key* to *new* if it is *old*; return whether it was."""
+        ...
 
     def delete(self, key: str) -> None:
         """Remove *key*, if it is there."""
@@ -174,7 +176,7 @@ class FileStore:
         os.replace(temporary, self._path(key))
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         # A lock belongs to the open file, so it holds among threads too.
         lock = os.open(
             os.path.join(self.directory, ".lock"), os.O_CREAT | os.O_RDWR, 0o600
@@ -321,7 +323,7 @@ class UwsgiStore:
             raise StoreError(f"uWSGI cache {self._cache!r} is full or does not exist")
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         # The cache has no compare-and-set of its own.
         self._uwsgi.lock(self._lock)
         try:

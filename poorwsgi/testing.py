@@ -38,7 +38,7 @@ from hashlib import md5, new, sha256
 from io import BufferedReader, BytesIO, RawIOBase, StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack, cast
 from urllib.parse import (
     SplitResult,
     quote,
@@ -696,7 +696,11 @@ def _after_redirect(
 
 def _pairs(items: Pairs) -> list[tuple[str, Any]]:
     """Return pairs of a mapping or of pairs; a list as value is repeated."""
-    pairs = items.items() if isinstance(items, Mapping) else items
+    pairs = (
+        cast("Mapping[str, Any]", items).items()
+        if isinstance(items, Mapping)
+        else items
+    )
     flat: list[tuple[str, Any]] = []
     for name, value in pairs:
         values = value if isinstance(value, list) else [value]

@@ -7,7 +7,7 @@ authentication middleware, and before whatever shall not be seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -49,7 +49,10 @@ class MoesifMiddleware(Service):
 
     def __init__(self, get_response: GetResponse | None = None) -> None:
         self.get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
+        # Of asgiref: up to Python 3.11 only asyncio knows what it marks.
+        self._is_async = iscoroutinefunction(  # pyright: ignore[reportDeprecated]
+            get_response
+        )
         super().__init__(
             project_settings(),
             "django",
@@ -252,7 +255,7 @@ def name_of(user: Any) -> str | None:
 
 
 @contextmanager
-def untouched_session(request: HttpRequest) -> Iterator[None]:
+def untouched_session(request: HttpRequest) -> Generator[None]:
     """Let nobody see that the session was looked at.
 
     Else every response would vary on the cookie, and no cache would keep it.

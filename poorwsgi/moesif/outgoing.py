@@ -256,7 +256,8 @@ def patch(recorder: Recorder, sender: Sender, settings: Settings) -> Callable[[]
     :raises ImportError: requests is not installed
     """
     try:
-        import requests  # noqa: F401  found out here, used by the patch
+        # Found out here, used by the patch.
+        import requests  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError as error:
         raise ImportError(
             "moesif option CAPTURE_OUTGOING_REQUESTS needs: pip install requests"
@@ -287,7 +288,7 @@ class OutgoingCapture:
         self.close()
 
 
-def capture_outgoing(settings: dict[str, object]) -> OutgoingCapture:
+def capture_outgoing(settings: Mapping[str, object]) -> OutgoingCapture:
     """Record the calls of requests in a program without any middleware.
 
     :raises ValueError: APPLICATION_ID is missing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -129,7 +129,7 @@ class Reader:
         value = self.value(name)
         if value is None:
             return frozenset()
-        if isinstance(value, str) or not hasattr(value, "__iter__"):
+        if isinstance(value, str) or not isinstance(value, Iterable):
             raise TypeError(f"moesif option {name} must be a list of str")
         return frozenset(str(word) for word in value)
 

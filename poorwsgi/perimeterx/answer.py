@@ -32,8 +32,9 @@ class Answer(NamedTuple):
         start_response(self.status, self.headers)
         if environ.get("REQUEST_METHOD") != "HEAD":
             return self.body
-        if hasattr(self.body, "close"):
-            self.body.close()
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
         return []
 
 
