@@ -311,7 +311,7 @@ class CachedInput:
         """Return *size* bytes, less only at the end; one block if negative."""
         if size is None or size < 0:
             return self.read_some(self.block_size)
-        block = self.read_some(size)
+        block = self._take(size) if self._buffer else self._fetch(size)
         if len(block) == size or not block:
             return block
         return self._completed(block, size)
@@ -410,7 +410,7 @@ class CachedInput:
             return b""
         pace = self._pace
         if pace.started is None:
-            pace.start()
+            pace.started = monotonic()
         try:  # as call_input()
             block: bytes = self._file.read(size)
         except BodyError:
@@ -430,7 +430,7 @@ class CachedInput:
         """Read until nothing is missing, or to the end; *last* bytes came before.
 
         PERF: a server that gives a few bytes at a time is asked 64 times, before
-        anything is counted. 64 KiB by 1 byte: 47 -> 23 ms.
+        anything is counted. A form of 64 KiB by 1 byte: 47 -> 24.4 ms.
         """
         read, pace = self._file.read, self._pace
         blocks: list[bytes] = []
@@ -648,6 +648,9 @@ _UNSET: Final[Any] = object()
 # PERF: each option is a descriptor with a call of its own; these get the values
 # below them, all at once.
 _opening_options = attrgetter("_auto_data", "_data_size", "_max_body_size")
+_stream_options = attrgetter(
+    "_cached_size", "_read_timeout", "_min_body_rate", "_max_body_size"
+)
 _json_options = attrgetter(
     "_auto_json", "_json_mime_types", "_max_json_size", "_json_max_depth", "_json_loads"
 )
@@ -772,8 +775,9 @@ class Body:
         self._state = _MEMORY
 
     def _open_stream(self, file: Any, size: int) -> None:
-        block_size = self._app.cached_size or BLOCK_SIZE
-        self._stream = CachedInput(file, size, block_size, pace=self._pace())
+        cached_size, *limits = _stream_options(self._app)
+        pace = Pace(*limits)
+        self._stream = CachedInput(file, size, cached_size or BLOCK_SIZE, pace=pace)
         self._state = _STREAM
 
     def _open_chunks(self, file: Any) -> None:
@@ -786,8 +790,7 @@ class Body:
         self._state = _STREAM
 
     def _pace(self) -> Pace:
-        app = self._app
-        return Pace(app.read_timeout, app.min_body_rate, app.max_body_size)
+        return Pace(*_stream_options(self._app)[1:])
 
     def _guarded(self, method: Callable[..., R], *args: Any) -> R:
         """Call a reader and log what it refuses."""
@@ -907,17 +910,29 @@ class Body:
         mime_type = self._mime_type
         if not auto_form or mime_type not in form_types:
             return None
-        if (auto_json and mime_type in json_types) or not self._has_content("form"):
+        if auto_json and mime_type in json_types:
             return None
-        if mime_type != "application/x-www-form-urlencoded":
-            return self._parse_multipart()
+        if mime_type == "application/x-www-form-urlencoded":
+            return self._parse_urlencoded()
+        return self._parse_multipart() if self._has_content("form") else None
+
+    def _parse_urlencoded(self) -> FieldStorage | None:
         keep, strict, max_size, max_fields = _urlencoded_options(self._app)
-        raw = self._read_whole(max_size, "max_form_memory_size")
+        size = self._size
+        # PERF: a body that announces its length and is read for the first time has
+        # content, and is of that size if it is in memory; 2,500 instructions.
+        if size > 0 and self._state == _UNTOUCHED and self._error is None:
+            self._open()
+        elif not self._has_content("form"):
+            return None
+        raw = self._raw
+        if self._stream is not None or (max_size is not None and size > max_size):
+            raw = self._read_whole(max_size, "max_form_memory_size")
         charset = self._charset
         if charset != "utf-8":
             charset = text_codec(charset.lower())
-        form = parse_form(raw, keep, strict, charset, max_fields=max_fields)
-        form.length = self._size
+        form = parse_form(raw, keep, strict, charset, "replace", max_fields)
+        form.length = size
         return form
 
     def _is_parsed_as_json(self) -> bool:
@@ -980,6 +995,7 @@ class Body:
         Not one whose end only `read_chunk` can find, and not one that the
         application is reading on its own.
         """
+        is_new = self._state == _UNTOUCHED
         if self._is_in_memory():
             if self._size > 0:
                 return True
@@ -991,7 +1007,7 @@ class Body:
             return ends and bool(self._raw)
         if self._chunks is not None or self._stream is None:
             return False
-        if self._is_taken():
+        if not is_new and self._is_taken():
             log.warning("%s: the body was already read by the application", reader)
             return False
         return self._size > 0 or self._stream.has_more()

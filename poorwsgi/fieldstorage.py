@@ -23,7 +23,7 @@ from poorwsgi.multipart import (
     valid_boundary,
 )
 from poorwsgi.state import BodyError, BodyTooLargeError
-from poorwsgi.urlencoded import parse_fields, text_codec
+from poorwsgi.urlencoded import parse_fields, single_fields, text_codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, KeysView
@@ -548,8 +548,8 @@ class MultipartForm(LazyForm):
 
     def files(self) -> _builtin_list[ShortFile]:
         """Return the fields that have a file of the client."""
-        values = (value for _name, value in self._items())
-        return [v for v in values if v.__class__ is ShortFile and v.filename]
+        items = self._items()
+        return [v for _name, v in items if v.__class__ is ShortFile and v._said[0]]
 
     @staticmethod
     def _make_field(name: str, value: str | FieldStorage) -> FieldStorage:
@@ -614,14 +614,18 @@ def parse_form(
             raise BodyTooLargeError(
                 f"form has {count} fields, max_form_fields is {max_fields}"
             )
-    try:
-        form = UrlencodedForm(
-            *parse_fields(
+    fields: Fields | None = None
+    pairs = None
+    if encoding == "utf-8" and separator == "&":
+        fields = single_fields(raw, errors)
+    if fields is None:
+        try:
+            fields, pairs = parse_fields(
                 raw, keep_blank_values, strict_parsing, encoding, errors, separator
             )
-        )
-    except ValueError as err:
-        raise BodyError(str(err)) from None
+        except ValueError as err:
+            raise BodyError(str(err)) from None
+    form = UrlencodedForm(fields, pairs)
     form.bytes_read = len(raw)
     return form
 
@@ -983,9 +987,11 @@ def _store_files(files: list[ShortFile], file_callback: Callable[[str], Any]) ->
     try:
         for field in files:
             raw, start, end = field._content or (b"", 0, 0)
-            field.file = file_callback(field.filename)
-            write_all(field.file, raw[start:end])
-            field.file.seek(0)
+            name = safe_filename(field._said[0].decode("utf-8", "replace"))
+            field.filename = name
+            field.file = file = file_callback(name)
+            write_all(file, raw[start:end])
+            file.seek(0)
     except BaseException:
         for field in files:
             field.close()

@@ -20,6 +20,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
@@ -418,11 +419,13 @@ class Worker:
     """A process that runs the peers of one environment."""
 
     def __init__(self, python: str):
+        # 2.8.1 logs a lot; it is shown if the process ends.
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - by close()
         self.process = subprocess.Popen(
             [python, "-P", __file__, "--serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self.log,
             text=True,
         )
 
@@ -433,7 +436,9 @@ class Worker:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"the process of {peer} has ended: {row}")
+            self.log.seek(0)
+            error = self.log.read()[-2000:]
+            raise SystemExit(f"the process of {peer} has ended: {row}\n{error}")
         seconds: float | None = json.loads(line)
         return seconds
 
@@ -441,6 +446,7 @@ class Worker:
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait(60)
+        self.log.close()
 
 
 def compare(row: str, peers_python: str, rounds: int) -> dict[str, float | None]:
@@ -452,7 +458,8 @@ def compare(row: str, peers_python: str, rounds: int) -> dict[str, float | None]
     times: dict[str, list[float]] = {peer: [] for peer in workers}
     try:
         for turn in range(rounds + 1):
-            for peer, worker in workers.items():
+            # Every other turn backwards: nobody always follows the same one.
+            for peer, worker in list(workers.items())[:: 1 if turn % 2 else -1]:
                 seconds = worker.measure(peer, row)
                 if turn and seconds is not None:  # the first one warms up
                     times[peer].append(seconds)
@@ -462,6 +469,14 @@ def compare(row: str, peers_python: str, rounds: int) -> dict[str, float | None]
     return {
         p: statistics.median(found) if found else None for p, found in times.items()
     }
+
+
+def ratios(found: dict[str, float | None]) -> str:
+    """Return form over the best of the others, and 2.8.1 over form."""
+    form, reference = found["form"], found["2.8.1"]
+    best = min((s for peer in PEERS if (s := found[peer])), default=None)
+    pairs = [(form, best), (reference, form)]
+    return "".join(f"{a / b:13.2f}" if a and b else "-".rjust(13) for a, b in pairs)
 
 
 def main() -> None:
@@ -474,7 +489,7 @@ def main() -> None:
     if options.serve:
         serve()
         return
-    names = [*OURS, *PEERS]
+    names = [*OURS, *PEERS, "form/best", "2.8.1/form"]
     print("CPU ms".ljust(26) + "".join(name.rjust(13) for name in names))
     for row in options.row or (QUICK if options.quick else ROWS):
         found = compare(row, options.peers, 3 if options.quick else 7)
@@ -482,7 +497,7 @@ def main() -> None:
             "fails".rjust(13) if seconds is None else f"{seconds * 1000:13.3f}"
             for seconds in found.values()
         )
-        print(row.ljust(26) + cells, flush=True)
+        print(row.ljust(26) + cells + ratios(found), flush=True)
 
 
 if __name__ == "__main__":
