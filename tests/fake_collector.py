@@ -38,13 +38,25 @@ class FakeCollector:
     ...     settings = {"APPLICATION_ID": "id", "BASE_URI": collector.url}
     """
 
-    def __init__(self, port: int = 0, prefix: str = "") -> None:
+    def __init__(
+        self, port: int = 0, prefix: str = "", certificate: Path | None = None
+    ) -> None:
         self.arrived = threading.Condition()
         self.prefix = prefix
         self.silent = threading.Event()
         self.released = threading.Event()
         self.reset()
         self._server = Server(("127.0.0.1", port), make_handler(self))
+        self.scheme = "http"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(
+                self._server.socket,
+                server_side=True,
+                do_handshake_on_connect=False,  # the thread of the client does it
+            )
+            self.scheme = "https"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.daemon = True
 
@@ -68,10 +80,11 @@ class FakeCollector:
         self.silent.clear()
         self.released.clear()
         self.on_event: Any = None
+        self.on_update: Any = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}{self.prefix}"
+        return f"{self.scheme}://127.0.0.1:{self._server.server_address[1]}{self.prefix}"
 
     def __enter__(self) -> FakeCollector:
         self._thread.start()
@@ -174,10 +187,12 @@ def make_handler(collector: FakeCollector) -> type[BaseHTTPRequestHandler]:
             else:
                 self._note("refused:" + path, payload, size)
             self._answer(status, {}, headers)
-            if is_event and status < 300 and collector.on_event:
-                events = payload if isinstance(payload, list) else [payload]
-                for event in events:
-                    collector.on_event(event)
+            if status < 300:
+                for one in payload if isinstance(payload, list) else [payload]:
+                    if is_event and collector.on_event:
+                        collector.on_event(one)
+                    elif collector.on_update:
+                        collector.on_update(path, one)
 
         def _note(self, path: str, payload: object, size: int) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -223,6 +238,10 @@ def show(event: dict[str, Any]) -> None:
     )
 
 
+def show_update(path: str, record: dict[str, Any]) -> None:
+    print(path, json.dumps(record), flush=True)
+
+
 def run_beside(program: str, port: str) -> None:
     """Run an example with a collector of its own until it is interrupted."""
     collector = FakeCollector()
@@ -240,6 +259,7 @@ def main() -> None:
     collector = FakeCollector(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     if "--quiet" not in sys.argv:
         collector.on_event = show
+        collector.on_update = show_update
     with collector:
         print(f"collector listens on {collector.url}", flush=True)
         with suppress(KeyboardInterrupt):

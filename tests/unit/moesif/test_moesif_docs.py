@@ -157,7 +157,7 @@ def test_updates_by_middleware_and_by_client_arrive(load, collector, capsys):
 
 def test_users_come_from_tokens_and_from_the_application(load, collector):
     """In the order of the docstring; then the one who was verified."""
-    module = load("users.py")
+    module = load("poorwsgi/users.py")
     client = TestClient(module.application)
     for words in calls_in(module.__doc__):
         assert call_client(client, words)[0] == 200

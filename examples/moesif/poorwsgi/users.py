@@ -5,7 +5,7 @@ for statistics. What the application has verified counts more, so it is asked
 first.
 
     python tests/fake_collector.py 9001 &
-    python examples/moesif/users.py
+    python examples/moesif/poorwsgi/users.py
 
     curl -i http://127.0.0.1:8080/
     curl -i -H 'Authorization: Bearer e30.eyJlbWFpbCI6ImFubkBleGFtcGxlIn0.x' \\
