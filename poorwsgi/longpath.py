@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import re
 from operator import or_
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+
+    from poorwsgi.routing import Part
 
     #: For each position of the path, and its end, 1 if the rest may begin there.
     Table = bytearray
@@ -26,19 +28,6 @@ _RUN = re.compile(r"(\[\^?\]?(?:\\.|[^\]\\[])*\]|\\[wdsWDS]|\.)([+*])")
 _INT = r"-?\d+"
 _FLOAT = r"-?\d+(\.\d+)?"
 _DIGITS = frozenset("0123456789")
-
-
-class Group(Protocol):
-    """What is known of a group of a rule."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def regex(self) -> str: ...
-    @property
-    def converter(self) -> Callable[[str], Any]: ...
 
 
 class Found:
@@ -76,7 +65,7 @@ def may_take(regex: str, char: str) -> bool:
     return not letters or re.match(letters, char) is not None
 
 
-def is_known(part: Group) -> bool:
+def is_known(part: Part) -> bool:
     """Return True if `match` understands a group."""
     if part.regex in (_INT, _FLOAT):
         return part.converter in (int, float)
@@ -84,7 +73,7 @@ def is_known(part: Group) -> bool:
 
 
 def match(
-    pattern: re.Pattern[str], parts: Iterable[Group], tail: str, path: str
+    pattern: re.Pattern[str], parts: Iterable[Part], tail: str, path: str
 ) -> Found | None:
     """Return what the rule's own *pattern* would find in the whole path."""
     parts = list(parts)
@@ -118,7 +107,7 @@ def before_text(path: str, text: str, rest: Table) -> Table:
     return table
 
 
-def before_group(path: str, part: Group, rest: Table) -> Table:
+def before_group(path: str, part: Part, rest: Table) -> Table:
     """Return where a text of the group begins with the rest behind it."""
     if part.regex == _INT:
         return _signed(path, _before_run(path, _DIGITS, rest))
@@ -148,7 +137,7 @@ def _signed(path: str, table: Table) -> Table:
     return bytearray(map(or_, table, before_text(path, "-", table)))
 
 
-def _end(path: str, here: int, part: Group, rest: Table) -> int:
+def _end(path: str, here: int, part: Part, rest: Table) -> int:
     """Return where the longest text of a group ends that leaves a rest."""
     fullmatch = re.compile(part.regex, _flags(part)).fullmatch
     end = rest.rfind(1, here, _longest(path, here, part) + 1)
@@ -157,10 +146,10 @@ def _end(path: str, here: int, part: Group, rest: Table) -> int:
     return end
 
 
-def _longest(path: str, here: int, part: Group) -> int:
+def _longest(path: str, here: int, part: Part) -> int:
     found = re.compile(part.regex, _flags(part)).match(path, here)
     return found.end() if found else here
 
 
-def _flags(part: Group) -> int:
+def _flags(part: Part) -> int:
     return re.A if part.converter in (int, float) else 0

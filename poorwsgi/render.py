@@ -54,8 +54,8 @@ def html_escape(text: str) -> str:
 
 def as_html(value: object) -> str:
     """Return the HTML of a value: escaped, unless it is `Html`."""
-    if type(value) is Html:
-        return value
+    if value.__class__ is Html:
+        return value  # pyright: ignore[reportReturnType]
     return html_escape(value if isinstance(value, str) else str(value))
 
 
