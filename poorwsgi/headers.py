@@ -46,7 +46,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 
 # PERF: names found here need no look at their characters.
-_COMMON_NAMES = frozenset(
+COMMON_NAMES = frozenset(
     (
         "Accept-Ranges",
         "Access-Control-Allow-Origin",
@@ -93,7 +93,7 @@ def check_header(name: str, value: str) -> None:
         raise TypeError(f"Header name/value must be of type str (got {name!r})")
     if value.__class__ is not str and not isinstance(value, str):
         raise TypeError(f"Header name/value must be of type str (got {value!r})")
-    if name not in _COMMON_NAMES and not _TOKEN.fullmatch(name):
+    if name not in COMMON_NAMES and not _TOKEN.fullmatch(name):
         raise ValueError(f"Header name {name!r} is not a token")
     # PERF: isprintable() sees most values off without the regex.
     if not value.isprintable() and _CONTROL.search(value):

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from poorwsgi import Application
 from poorwsgi.request import Request
-from poorwsgi.response import HTTPException, make_response, text_answer
+from poorwsgi.response import (
+    HTTPException,
+    JSONResponse,
+    Response,
+    abort,
+    make_response,
+    text_answer,
+    to_response,
+)
 from poorwsgi.results import default_states
 from poorwsgi.state import METHOD_GET
 from poorwsgi.testing import TestClient
@@ -20,11 +28,11 @@ def app(request):
     return Application(request.node.nodeid)
 
 
-def answer(app, path="/", method="GET", **environ):
+def answer(app, path="/", method="GET", walk=Application.__call__, **environ):
     """Return status, headers and body of one call, as the server gets them."""
     environ = {**TestClient(app).environ(method, path), **environ}
     started = []
-    body = app(environ, lambda *args: started.append(args))
+    body = walk(app, environ, lambda *args: started.append(args))
     return *started[0], b"".join(body)
 
 
@@ -193,6 +201,158 @@ def test_a_text_that_is_no_utf_8_is_an_error(app, caplog):
     assert answer(app)[0] == "500 Internal Server Error"
 
 
+# -- hooks and responses ---------------------------------------------------------
+
+
+def plain_request(app, env, start_response):
+    """Walk a request step by step, as it is told in the documentation."""
+    req = Request(env, app)
+    try:
+        app.check_head(req)
+        value = app.handler_from_table(req)
+        response = app.to_response(value)
+    except Exception as err:
+        response = app.response_for_error(req, err)
+    return app.send(req, app.apply_after(req, response), start_response)
+
+
+def partial(text):
+    response = Response(text)
+    response.make_partial([(1, 2)])
+    return response
+
+
+def with_type(content_type):
+    response = Response("text")
+    response.content_type = content_type
+    return response
+
+
+def fail(*_):
+    raise ValueError("nobody expects it")
+
+
+VALUES = {
+    "text": lambda: "text",
+    "long": lambda: "\u017e" * 2000,
+    "no UTF-8": lambda: "\ud800",
+    "bytes": lambda: b"bytes",
+    "dict": lambda: {"a": 1},
+    "None": lambda: None,
+    "tuple": lambda: ("text", 201),
+    "number": lambda: 7,
+    "response": lambda: Response("text"),
+    "headers": lambda: Response("text", headers={"X-One": "1"}),
+    "204": lambda: Response("text", status_code=204),
+    "404": lambda: Response("text", status_code=404),
+    "JSON": lambda: JSONResponse(a=1),
+    "partial": lambda: partial("text"),
+    "no type": lambda: with_type(""),
+    "evil type": lambda: with_type("text/plain\r\nX: 1"),
+    "error": fail,
+    "abort": lambda: abort(403),
+}
+
+
+def renamed(req, response):
+    response.add_header("X-Two", "2")
+    response.status_code = 202
+    return response
+
+
+HOOKS = {
+    "none": [],
+    "same": [lambda req, response: response],
+    "header": [renamed],
+    "table": [renamed, lambda req, response: response.headers and response],
+    "text": [lambda req, response: "mine", renamed],
+    "nothing": [lambda req, response: None],
+    "unusable": [lambda req, response: 7, renamed],
+    "error": [fail, renamed],
+    "cookie": [lambda req, response: response.set_cookie("a", "b") or response],
+}
+
+
+@pytest.mark.parametrize("hooks", HOOKS)
+@pytest.mark.parametrize("name", VALUES)
+def test_the_walk_answers_as_its_steps_do(app, name, hooks):
+    """Whatever handlers and hooks return, for GET and for HEAD."""
+    app.set_route("/", lambda req: VALUES[name]())
+    for hook in HOOKS[hooks]:
+        app.add_after_response(hook)
+    for method in ("GET", "HEAD", "POST"):
+        walked = answer(app, method=method)
+        plain = answer(app, method=method, walk=plain_request)
+        # The page of 500 has a random id.
+        ids = re.compile(rb"[0-9a-f]{8}\b")
+        assert walked[:2] == plain[:2]
+        assert ids.sub(b"", walked[2]) == ids.sub(b"", plain[2])
+
+
+@pytest.mark.parametrize("value", ["", "text", "\u017elu\u0165", "x" * 3000])
+def test_the_response_of_a_text_is_that_of_a_call(app, value):
+    """Made without a call of the class, it has and answers the same."""
+    fast, plain = to_response(value), Response(value)
+    assert type(fast) is Response
+    for name in ("data", "content_type", "status_code", "ranges", "content_length"):
+        assert getattr(fast, name) == getattr(plain, name)
+    assert fast._answer() == plain._answer()
+    assert list(fast.headers) == list(plain.headers)
+    assert fast._answer() is plain._answer() is None
+
+
+class Seams(Application):
+    """An application with a word in when hooks are run."""
+
+    def handler_from_before(self, req):
+        super().handler_from_before(req)
+        req.seen.append("all")
+
+    def apply_after(self, req, response):
+        req.seen.append("answered")
+        return super().apply_after(req, response)
+
+
+def test_methods_that_run_hooks_may_be_replaced(request):
+    """In a subclass and in an instance, before and after hooks are added."""
+    app = Seams(request.node.nodeid)
+    seen = []
+
+    def before(req):
+        req.seen = seen
+        seen.append("before")
+
+    def after(req, response):
+        seen.append("after")
+        return response
+
+    app.add_before_response(before)
+    app.add_after_response(after)
+    app.set_route("/", lambda req: "x")
+    app.set_route("/<a>", lambda req, a: "x")
+    for path in ("/", "/a"):
+        seen.clear()
+        assert answer(app, path)[2] == b"x"
+        assert seen == ["before", "all", "answered", "after"]
+
+
+def test_an_attribute_of_a_request_may_be_a_property(app):
+    """No setter of it is called before there is a request."""
+
+    class Mine(Request):
+        @property
+        def user(self):
+            return "joe"
+
+        @user.setter
+        def user(self, value):
+            raise AssertionError
+
+    app.request_class = Mine
+    app.set_route("/", lambda req: req.user)
+    assert answer(app)[2] == b"joe"
+
+
 # -- the page of 404 -------------------------------------------------------------
 
 PATHS = ["/none", "/", "/a&b", "/\"<script>'", "/ž".encode().decode("latin-1"), "*", ""]
@@ -232,6 +392,28 @@ def test_a_404_that_nobody_has_a_word_in_is_the_one_of_all(app, asked, path, env
         assert answer(app, **environ) == answer(asked, **environ)
     assert app._is_plain_404
     assert not asked._is_plain_404
+
+
+def test_a_hook_may_be_added_while_a_404_is_answered(app):
+    """It may see the answer or not, but there is one."""
+    answer(app, "/none")
+    seen = []
+    find = app._router.find
+
+    def find_slowly(path, method):
+        if not app.after:
+            app.handler_from_rest = handler_from_rest
+        return find(path, method)
+
+    def handler_from_rest(*args):
+        value = Application.handler_from_rest(app, *args)
+        app.add_after_response(lambda req, res: seen.append(res.status_code) or res)
+        return value
+
+    app._router.find = find_slowly
+    status, _, body = answer(app, "/none")
+    assert (status, seen) == ("404 Not Found", [404])
+    assert b"/none" in body
 
 
 def test_ends_of_pages_are_remembered_for_so_many_hosts(app):
