@@ -13,7 +13,7 @@ import logging
 import os
 from functools import partial
 from io import BufferedIOBase, BytesIO, TextIOBase
-from itertools import chain, islice
+from itertools import chain
 from json import dumps as _json_dumps
 from json import encoder as _json_encoder
 from types import GeneratorType
@@ -1142,6 +1142,9 @@ def closing_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
         close_body(blocks)
 
 
+_NO_BLOCK: Any = object()
+
+
 class BegunBlocks(chain[bytes]):
     """Blocks of which the first is there already; the others come as ever.
 
@@ -1155,11 +1158,13 @@ class BegunBlocks(chain[bytes]):
         """Take the first block; if that fails nobody else will close the rest."""
         try:
             blocks = iter(source)
-            first = tuple(block_of(block) for block in islice(blocks, 1))
+            first = next(blocks, _NO_BLOCK)
+            if type(first) is not bytes and first is not _NO_BLOCK:
+                first = block_of(first)
         except BaseException:
             close_body(source)
             raise
-        begun = cls(first, blocks)
+        begun = cls(() if first is _NO_BLOCK else (first,), blocks)
         begun.source = source
         return begun
 
@@ -1499,6 +1504,10 @@ def to_response(value: Any) -> BaseResponse:
         return text_response(value)
     if not isinstance(value, tuple):
         return make_response(value)
+    if len(value) == 2 and type(value[0]) is GeneratorType and type(value[1]) is str:
+        # PERF: make_response() finds nothing wrong with it, 2,600 instructions.
+        if value[1] in _GOOD_TYPES:
+            return GeneratorResponse(value[0], value[1])
     if len(value) > 1 and isinstance(value[1], int):
         return _from_status_tuple(*value)
     try:
