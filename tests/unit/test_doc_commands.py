@@ -37,6 +37,7 @@ def commands():
 
 
 FOUND = list(commands())
+UNNAMED = "Application(str(object()))"
 
 
 def of_program(*names):
@@ -80,7 +81,9 @@ def folder(monkeypatch, tmp_path):
     ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text((EXAMPLES / source).read_text())
+        # A name of its own: other tests load the same example.
+        text = (EXAMPLES / source).read_text()
+        path.write_text(re.sub(r'Application\("\w+"\)', UNNAMED, text))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(poorwsgi.__main__, "run", lambda args: 0, raising=False)
