@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import typing
 from collections import abc
 from datetime import date, datetime
 from enum import Enum
@@ -29,6 +28,7 @@ from poorwsgi.schema import (
     is_object,
     is_pydantic,
     is_struct,
+    is_typed_dict,
     members_of,
     unwrapped,
 )
@@ -482,6 +482,7 @@ class ObjectParser:
         self._fields = [
             (field.name, value_parser(field.hint), field.default is MISSING)
             for field in fields_of(self._hint)
+            if not field.is_read_only
         ]
         return self._fields
 
@@ -540,7 +541,7 @@ def _encode_mapping(item: Encoder, values: dict[Any, Any]) -> dict[str, Any]:
 def _encode_union(members: list[tuple[Any, Encoder]], value: Any) -> Any:
     for hint, encode in members:
         kind = get_origin(unwrapped(hint)[0]) or unwrapped(hint)[0]
-        if typing.is_typeddict(kind):
+        if is_typed_dict(kind):
             kind = dict
         if isinstance(kind, type) and isinstance(value, kind):
             return encode(value)
@@ -549,7 +550,7 @@ def _encode_union(members: list[tuple[Any, Encoder]], value: Any) -> Any:
 
 def _encode_pydantic(model: Any, value: Any) -> Any:
     # By the class of the annotation, not by that of the value.
-    return model.__pydantic_serializer__.to_python(value, mode="json")
+    return model.__pydantic_serializer__.to_python(value, mode="json", by_alias=True)
 
 
 class ObjectEncoder:
@@ -579,7 +580,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, abc.Mapping):
         return {str(to_json(name)): to_json(one) for name, one in value.items()}
     if is_pydantic(type(value)):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", by_alias=True)
     if is_struct(type(value)):
         import msgspec  # the struct has loaded it already
 

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from poorwsgi.commands import load
 from poorwsgi.inspector import groups_of, mounted_application
-from poorwsgi.openapi_document import load_document
+from poorwsgi.openapi_document import load_document, quoted
 from poorwsgi.render import FOLDER, render
 from poorwsgi.response import BaseResponse, FileResponse, Response, TextResponse, abort
 from poorwsgi.routing import Rule, re_filter
@@ -209,8 +209,8 @@ class Paths:
 
         To OpenAPI ``/a/{x}`` and ``/a/{y}`` are the same path.
         """
-        path = "".join(f"{part.text}{{{part.name}}}" for part in rule.parts)
-        path = prefix + path + rule.tail
+        path = "".join(f"{quoted(part.text)}{{{part.name}}}" for part in rule.parts)
+        path = quoted(prefix) + path + quoted(rule.tail)
         shape = re.sub(r"\{\w+\}", "{}", path)
         path = self._shapes.setdefault(shape, path)
         return path, re.findall(r"\{(\w+)\}", path)[-len(rule.parts) :]

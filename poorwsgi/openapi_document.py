@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def load_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> Documen
         with open(source, encoding="utf-8") as file:
             text = file.read()
         is_yaml = os.fspath(source).lower().endswith((".yaml", ".yml"))
-        document = _from_yaml(text) if is_yaml else json.loads(text)
+        document = _from_yaml(text) if is_yaml else _from_json(text)
     if not isinstance(document, dict) or not isinstance(
         document.get("paths", {}), dict
     ):
@@ -41,12 +41,35 @@ def load_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> Documen
     return document
 
 
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as err:
+        raise ValueError(f"this is no JSON: {err}") from err
+
+
 def _from_yaml(text: str) -> Any:
     try:
         import yaml  # only who has YAML needs it
     except ImportError as err:
         raise ImportError("YAML needs: pip install 'poorwsgi[openapi]'") from err
-    return yaml.safe_load(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        raise ValueError(f"this is no YAML: {err}") from err
+
+
+#: What stands in a path as it is, with letters and digits (RFC 3986, 3.3).
+SAFE = "/:@!$&'()*+,;=-._~"
+
+
+def quoted(text: str) -> str:
+    """Return a text of a rule as it stands in a path of a document.
+
+    >>> quoted("/{name}?")
+    '/%7Bname%7D%3F'
+    """
+    return quote(text, safe=SAFE)
 
 
 def pointed(document: Document, reference: str) -> Any:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import logging
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from poorwsgi.openapi_document import load_document, resolved
+from poorwsgi.openapi_document import load_document, quoted, resolved
 from poorwsgi.openapi_operation import ApiRequest, Compiler, Operation, query_for
 from poorwsgi.response import HTTPException
 from poorwsgi.routing import re_filter
@@ -58,7 +58,8 @@ class PathItem:
         self.names = re.findall(r"\{([^{}]+)\}", template)
         self.compiled: dict[str, Operation] = {}
         pieces = re.split(r"\{[^{}]+\}", template)
-        self.regex = re.compile("([^/]+)".join(map(re.escape, pieces)))
+        texts = [re.escape(unquote(piece)) for piece in pieces]
+        self.regex = re.compile("([^/]+)".join(texts))
 
 
 class OpenAPIPlugin:
@@ -146,7 +147,7 @@ class OpenAPIPlugin:
         rule = req.uri_rule
         item = self._by_rule.get(rule)
         if item is None and rule not in self._by_rule:
-            item = self._items.get(shape_of(rule or ""))
+            item = self._items.get(shape_of_rule(rule or ""))
             self._by_rule[rule] = item
         values: Any = ()
         if item is not None:
@@ -164,7 +165,7 @@ class OpenAPIPlugin:
 
     def _find_by_path(self, path: str) -> tuple[PathItem | None, Any]:
         """Return the item of a path that no rule of the document's shape serves."""
-        item = self._items.get(path)
+        item = self._items.get(quoted(path))
         if item is not None and not item.names:
             return item, ()
         for item in self._items.values():
@@ -235,6 +236,20 @@ class OpenAPIPlugin:
         return response
 
 
-def shape_of(path: str) -> str:
-    """Return a rule or a template with its groups and names as ``{}``."""
-    return re.sub(r"\{[^{}]*\}", "{}", re_filter.sub("{}", path))
+def shape_of(template: str) -> str:
+    """Return a path of a document without the names in it.
+
+    >>> shape_of("/a b/{name}")
+    '/a%20b/{}'
+    """
+    pieces = re.split(r"\{[^{}]*\}", template)
+    return "{}".join(quoted(unquote(piece)) for piece in pieces)
+
+
+def shape_of_rule(rule: str) -> str:
+    """Return the same of a rule.
+
+    >>> shape_of_rule("/a b/<id:int>")
+    '/a%20b/{}'
+    """
+    return "{}".join(map(quoted, re_filter.sub("\0", rule).split("\0")))

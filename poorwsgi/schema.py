@@ -9,6 +9,7 @@ describe themselves, so neither package is imported here unless one is met.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import types
 import typing
@@ -20,7 +21,7 @@ from typing import Any, Literal, NewType, Union, get_args, get_origin
 from uuid import UUID
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     Schema = dict[str, Any]
 
@@ -68,14 +69,28 @@ KEYWORDS = {key: name for table in (CONSTRAINTS, ITEMS) for name, key in table.i
 
 
 class Field(typing.NamedTuple):
-    """A member of an object: hint, and default (`MISSING` if it is required)."""
+    """A member of an object: hint, and default (`MISSING` if it is required).
+
+    What a dataclass sets by itself (``init=False``) is only read by clients.
+    """
 
     name: str
     hint: Any
     default: Any
+    is_read_only: bool = False
 
 
 MISSING: Any = dataclasses.MISSING
+#: What a TypedDict says of its members; ReadOnly is of Python 3.13.
+REQUIREMENTS = {
+    getattr(typing, name, None): is_required
+    for name, is_required in (
+        ("Required", True),
+        ("NotRequired", False),
+        ("ReadOnly", None),
+    )
+}
+REQUIREMENTS.pop(None, None)
 
 
 # -- what a hint is ----------------------------------------------------------------
@@ -110,7 +125,7 @@ def unwrapped(hint: Any) -> tuple[Any, list[Any]]:
             hint = hint.__supertype__
         elif type(hint).__name__ == "TypeAliasType":  # `type X = ...` of Python 3.12
             hint = hint.__value__
-        elif get_origin(hint) in (typing.Required, typing.NotRequired):
+        elif get_origin(hint) in REQUIREMENTS:
             hint = get_args(hint)[0]
         else:
             return hint, notes
@@ -157,23 +172,54 @@ def is_object(hint: Any) -> bool:
     hint = get_origin(hint) or hint
     if not isinstance(hint, type):
         return False
-    is_ours = dataclasses.is_dataclass(hint) or typing.is_typeddict(hint)
+    is_ours = dataclasses.is_dataclass(hint) or is_typed_dict(hint)
     return is_ours or is_pydantic(hint) or is_struct(hint)
 
 
+def is_typed_dict(hint: Any) -> bool:
+    """Return True for a TypedDict, also for one of typing_extensions."""
+    return isinstance(hint, type) and hasattr(hint, "__required_keys__")
+
+
 def fields_of(hint: Any) -> Iterator[Field]:
-    """Yield the members of a dataclass or a TypedDict."""
-    hints = hints_of(hint)
-    if not dataclasses.is_dataclass(hint):
-        for name in hints:
-            is_required = name in hint.__required_keys__
-            yield Field(name, hints[name], MISSING if is_required else None)
+    """Yield the members of a dataclass or a TypedDict, of ``Page[int]`` as well."""
+    kind = get_origin(hint) or hint
+    hints = hints_of(kind)
+    given = dict(zip(getattr(kind, "__parameters__", ()), get_args(hint), strict=False))
+    if given:
+        hints = {name: filled(one, given) for name, one in hints.items()}
+    if not dataclasses.is_dataclass(kind):
+        for name, one in hints.items():
+            is_required = _is_required(kind, name, one)
+            yield Field(name, one, MISSING if is_required else None)
         return
-    for field in dataclasses.fields(hint):
+    for field in dataclasses.fields(kind):
         default: Any = field.default
         if default is MISSING and field.default_factory is not MISSING:
             default = field.default_factory
-        yield Field(field.name, hints.get(field.name, Any), default)
+        one = hints.get(field.name, Any)
+        yield Field(field.name, one, default, is_read_only=not field.init)
+
+
+def _is_required(kind: Any, name: str, hint: Any) -> bool:
+    # Where annotations are texts, the class itself knows of no Required.
+    is_required: bool = name in kind.__required_keys__
+    while get_origin(hint) in (*REQUIREMENTS, typing.Annotated):
+        said = REQUIREMENTS.get(get_origin(hint))
+        if said is not None:
+            return said
+        hint = get_args(hint)[0]
+    return is_required
+
+
+def filled(hint: Any, given: dict[Any, Any]) -> Any:
+    """Return a hint with what is given for its type variables."""
+    if isinstance(hint, typing.TypeVar):
+        return given.get(hint, hint)
+    wanted = getattr(hint, "__parameters__", ())
+    if not wanted or isinstance(hint, type):
+        return hint
+    return hint[tuple(given.get(one, one) for one in wanted)]
 
 
 # -- schemas -----------------------------------------------------------------------
@@ -210,7 +256,7 @@ class Schemas:
         if is_enum(hint):
             return self._named(hint, lambda: enum_schema([one.value for one in hint]))
         if is_pydantic(hint):
-            return self._named(hint, lambda: self._of_pydantic(hint))
+            return self._of_pydantic(hint)
         if is_struct(hint):
             return self._of_struct(hint)
         if is_object(hint):
@@ -228,6 +274,8 @@ class Schemas:
         return {"anyOf": schemas}
 
     def _of_container(self, kind: Any, args: tuple[Any, ...]) -> Schema:
+        if kind is tuple and not args:
+            return {"type": "array", "maxItems": 0}
         if kind is tuple and args[-1:] != (...,):
             size = {"minItems": len(args), "maxItems": len(args)}
             return {"type": "array", "prefixItems": list(map(self.of, args)), **size}
@@ -246,12 +294,18 @@ class Schemas:
     def _of_object(self, hint: Any) -> Schema:
         fields = list(fields_of(hint))
         properties = {field.name: self._of_field(field) for field in fields}
-        required = [field.name for field in fields if field.default is MISSING]
-        schema = {"title": hint.__name__, "type": "object", "properties": properties}
+        required = [
+            field.name
+            for field in fields
+            if field.default is MISSING and not field.is_read_only
+        ]
+        title = title_of(hint)
+        schema = {"title": title, "type": "object", "properties": properties}
         if required:
             schema["required"] = required
-        doc = hint.__doc__ or ""
-        if doc and not doc.startswith(f"{hint.__name__}("):  # that of dataclass itself
+        kind = get_origin(hint) or hint
+        doc = kind.__doc__ or ""
+        if doc and not doc.startswith(f"{kind.__name__}("):  # that of dataclass itself
             schema["description"] = " ".join(doc.split())
         return schema
 
@@ -261,30 +315,29 @@ class Schemas:
             type(field.default)
         ):
             schema["default"] = field.default
-        return schema
+        return {**schema, "readOnly": True} if field.is_read_only else schema
 
     def _named(self, hint: Any, make: Callable[[], Schema]) -> Schema:
         """Return a reference to the component of a type, made on first use."""
         if hint not in self._names:
-            self._names[hint] = name = self._free_name(hint.__name__)
+            name = component_name(title_of(hint), self.components)
+            self._names[hint] = name
             self.components[name] = {}  # a type may contain itself
             self.components[name] = make()
         return {"$ref": PREFIX + self._names[hint]}
 
-    def _free_name(self, name: str) -> str:
-        number, free = 1, name
-        while free in self.components:
-            number += 1
-            free = f"{name}{number}"
-        return free
-
     def _of_pydantic(self, hint: Any) -> Schema:
+        if hint in self._names:
+            return {"$ref": PREFIX + self._names[hint]}
         schema: Schema = hint.model_json_schema(ref_template=PREFIX + "{model}")
-        for name, definition in schema.pop("$defs", {}).items():
-            self.components.setdefault(name, definition)
-        if "$ref" in schema:  # a model that contains itself
-            return dict(self.components[schema["$ref"].removeprefix(PREFIX)])
-        return schema
+        found = schema.pop("$defs", {})
+        if "$ref" not in schema:  # it does not contain itself
+            name = component_name(title_of(hint), found)
+            found = {name: schema, **found}
+            schema = {"$ref": PREFIX + name}
+        made = self._adopted(schema, found)
+        self._names[hint] = made["$ref"].removeprefix(PREFIX)
+        return made
 
     def _of_struct(self, hint: Any) -> Schema:
         import msgspec  # the struct has loaded it already
@@ -292,9 +345,63 @@ class Schemas:
         (schema,), components = msgspec.json.schema_components(
             [hint], ref_template=PREFIX + "{name}"
         )
-        for name, component in components.items():
-            self.components.setdefault(name, component)
-        return dict(schema)
+        return self._adopted(dict(schema), components)
+
+    def _adopted(self, schema: Schema, found: dict[str, Schema]) -> Schema:
+        """Add components that others have made; return what refers to them.
+
+        What has the name of another component gets a new one.
+        """
+        names = {name: self._name_for(name, found[name]) for name in found}
+        for name, component in found.items():
+            self.components[names[name]] = renamed(component, names)
+        made: Schema = renamed(schema, names)
+        return made
+
+    def _name_for(self, name: str, component: Schema) -> str:
+        known = {
+            other
+            for other, one in self.components.items()
+            if one != renamed(component, {name: other})
+        }
+        return component_name(name, known)
+
+
+def title_of(hint: Any) -> str:
+    """Return the name of a type, with what is given for its type variables.
+
+    >>> title_of(dict[str, int])
+    'dict[str, int]'
+    """
+    args = ", ".join(map(title_of, get_args(hint)))
+    name: str = getattr(get_origin(hint) or hint, "__name__", None) or str(hint)
+    return f"{name}[{args}]" if args else name
+
+
+def component_name(title: str, known: Container[str]) -> str:
+    """Return a name that a component may have, one that is not known yet.
+
+    >>> component_name("Page[int]", {"Page_int"})
+    'Page_int2'
+    """
+    name = re.sub(r"[^a-zA-Z0-9._-]+", "_", title).strip("_")
+    number, free = 1, name
+    while free in known:
+        number += 1
+        free = f"{name}{number}"
+    return free
+
+
+def renamed(schema: Any, names: dict[str, str]) -> Any:
+    """Return a schema that refers to components by other names."""
+    if isinstance(schema, dict):
+        return {key: renamed(one, names) for key, one in schema.items()}
+    if isinstance(schema, list):
+        return [renamed(one, names) for one in schema]
+    if isinstance(schema, str) and schema.startswith(PREFIX):
+        name = schema.removeprefix(PREFIX)
+        return PREFIX + names.get(name, name)
+    return schema
 
 
 def enum_schema(values: list[Any]) -> Schema:

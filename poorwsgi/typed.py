@@ -26,7 +26,14 @@ from poorwsgi.response import (
     Response,
     encode_json,
 )
-from poorwsgi.schema import hints_of, is_object, members_of, unwrapped
+from poorwsgi.schema import (
+    MAPPINGS,
+    SEQUENCES,
+    hints_of,
+    is_object,
+    members_of,
+    unwrapped,
+)
 from poorwsgi.signature import name_of, where
 from poorwsgi.state import (
     HTTP_BAD_REQUEST,
@@ -108,7 +115,9 @@ class Cookie(Source):
 
 
 class Body(Source):
-    """The JSON body; the default for dataclasses, TypedDict, models and dict."""
+    """The JSON body; the default for objects (dataclasses, models, ...) and lists
+    of them.
+    """
 
     place = "body"
 
@@ -136,10 +145,16 @@ def _source(hint: Any) -> Source:
             return note
         if isinstance(note, type) and issubclass(note, Source):
             return note()
-    members = members_of(bare) or (bare,)
-    kinds = [get_origin(one) or one for one in members]
-    is_body = any(is_object(one) or one is dict for one in kinds)
-    return Body() if is_body else Query()
+    return Body() if any(map(_is_body, members_of(bare) or (bare,))) else Query()
+
+
+def _is_body(hint: Any) -> bool:
+    """Return True for objects, and for lists of them."""
+    bare = unwrapped(hint)[0]
+    kind, args = get_origin(bare) or bare, get_args(bare)
+    if kind in SEQUENCES and args:
+        return _is_body(args[0])
+    return kind in MAPPINGS or is_object(bare)
 
 
 def is_file(hint: Any) -> bool:

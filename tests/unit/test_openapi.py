@@ -4,11 +4,23 @@ import importlib.util
 import json
 import os
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
+from random import Random
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NewType,
+    NotRequired,
+    Required,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID
 
 import msgspec
@@ -19,11 +31,11 @@ from openapi_spec_validator import validate
 from poorwsgi import Application
 from poorwsgi.__main__ import main
 from poorwsgi.fieldstorage import FieldStorage
-from poorwsgi.openapi import differences, operation
+from poorwsgi.openapi import OpenAPIPlugin, differences, operation
 from poorwsgi.response import FileResponse, TextResponse
 from poorwsgi.schema import Schemas
 from poorwsgi.testing import TestClient
-from poorwsgi.typed import Cookie, Form, Header, Query, typed
+from poorwsgi.typed import Body, Cookie, Form, Header, Query, typed
 
 ROOT = Path(__file__).parents[2]
 
@@ -167,7 +179,140 @@ def test_pydantic_and_msgspec_describe_themselves():
     assert schemas.components["Struct"]["required"] == ["name"]
 
 
+T = TypeVar("T")
+
+
+@dataclass
+class Page(Generic[T]):
+    items: list[T]
+    made: int = field(init=False, default=0)
+
+
+class Tree(pydantic.BaseModel):
+    kids: list["Tree"] = []
+
+
+class Box(pydantic.BaseModel, Generic[T]):
+    value: T
+    tree: Tree | None = None
+
+
+class Later(TypedDict, total=False):
+    """As one with `from __future__ import annotations` comes out."""
+
+    a: "Required[int]"
+    b: "NotRequired[int]"
+
+
+def test_a_generic_type_is_filled_and_has_a_name_that_is_allowed():
+    schemas = Schemas()
+    assert schemas.of(Page[int]) == {"$ref": "#/components/schemas/Page_int"}
+    assert schemas.components["Page_int"] == {
+        "title": "Page[int]",
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": {"type": "integer"}},
+            "made": {"type": "integer", "default": 0, "readOnly": True},
+        },
+        "required": ["items"],
+    }
+    assert schemas.of(Box[int]) == {"$ref": "#/components/schemas/Box_int"}
+
+
+def test_a_model_may_contain_itself():
+    schemas = Schemas()
+    schemas.of(Box[int])
+    assert schemas.of(Tree) == {"$ref": "#/components/schemas/Tree"}
+    tree = schemas.components["Tree"]["properties"]["kids"]["items"]
+    assert tree == {"$ref": "#/components/schemas/Tree"}
+    assert set(schemas.components) == {"Box_int", "Tree"}
+
+
+def test_models_of_one_name_in_other_models_stay_two():
+    schemas = Schemas()
+    for kind in (int, str):
+        inner = pydantic.create_model("Inner", value=(kind, ...))
+        schemas.of(pydantic.create_model(f"Outer{kind.__name__}", inner=(inner, ...)))
+    found = schemas.components["Outerstr"]["properties"]["inner"]
+    assert found == {"$ref": "#/components/schemas/Inner2"}
+    assert schemas.components["Inner2"]["properties"]["value"]["type"] == "string"
+
+
+def test_a_typed_dict_with_annotations_in_texts_knows_what_is_required():
+    schemas = Schemas()
+    schemas.of(Later)
+    assert schemas.components["Later"]["required"] == ["a"]
+
+
 # -- documents ---------------------------------------------------------------------
+
+
+KINDS = [
+    *(None, Any, bytes, datetime, Color, Item, Person, Model, Struct, UserId, Later),
+    *(Page[int], Page[Item], Box[Tree], Box[int], Tree, Item | Struct | None),
+    *(Literal["a", 1, None], tuple[()], tuple[int, str], tuple[Item, int]),
+    *(dict[str, list[set[int]]], Annotated[Item, {"description": "One"}], complex),
+]
+GROUPS = ["", ":int", ":float", ":word", ":hex", ":uuid", ":path", ":any(a,b)"]
+GROUPS += [":re:[a-z]+", ":re:a|b", r":re:\d{2}", ":re:[^/]{1,3}", ":re:é"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_document_of_any_application_is_valid(app, seed):
+    random = Random(seed)
+    inner = Application(f"{app.name}-below")
+    routes = [app, inner, app.group("/{group}", name="group")]
+    app.mount("/below", inner)
+    for number in range(12):
+        rule = "".join(
+            f"/<a{place}{random.choice(GROUPS)}>"
+            if random.random() < 0.6
+            else random.choice(["/x y", "/é", "/{c}", "/a.b", "/50%", "/"])
+            for place in range(random.randint(1, 3))
+        )
+
+        def handler(req, *values):
+            """Do it."""
+
+        handler.__annotations__ = {"return": random.choice(KINDS)}
+        said = operation(
+            responses={404: "None", 201: random.choice(KINDS), "4XX": {}},
+            request_body=random.choice(KINDS),
+        )
+        handler = said(handler) if random.random() < 0.5 else handler
+        methods = random.choice(["GET", ["POST", "PUT"], 511, "HEAD", "CONNECT"])
+        with suppress(ValueError):  # a path may not have an é in a pattern
+            random.choice(routes).set_route(f"/{number}{rule}", handler, methods)
+    described(app)
+    inner.release()
+
+
+@pytest.mark.parametrize("hint", KINDS)
+def test_typed_handlers_of_any_type_are_valid(app, hint):
+    @app.post("/x")
+    @typed
+    def handler(req, value):
+        return value
+
+    handler.__typed__.fun.__annotations__ = {
+        "value": Annotated[hint, Body()],
+        "return": hint,
+    }
+    with suppress(TypeError):  # what no JSON can be made to
+        described(app)
+
+
+def test_what_a_url_can_not_have_is_encoded_in_a_path(app):
+    """The plugin finds the operation of such a rule nevertheless."""
+    app.set_route("/{a}", lambda req: "")
+    app.set_route("/50%/é/<b:int>", lambda req, b: "")
+    assert list(described(app)["paths"]) == ["/%7Ba%7D", "/50%25/%C3%A9/{b}"]
+    found = []
+    OpenAPIPlugin(app, app.openapi())
+    app.add_after_response(lambda req, res: found.append(req.api) or res)
+    for path in ("/%7Ba%7D", "/50%25/%C3%A9/7"):
+        assert TestClient(app).get(path).status_code == 200
+    assert [api.parameters.path for api in found] == [{}, {"b": 7}]
 
 
 def test_a_route_without_hints_is_described_by_its_rule_and_docstring(app):

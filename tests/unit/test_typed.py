@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from enum import Enum
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -523,3 +523,51 @@ def test_texts_responses_and_none_are_left_alone(app):
     assert client.get("/response").text == "plain"
     assert client.get("/none").status_code == 204
     assert client.get("/stream").data == b"ab"
+
+
+T = TypeVar("T")
+
+
+@dataclass
+class Page(Generic[T]):
+    items: list[T]
+    made: int = field(init=False, default=7)
+
+
+class Named(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(populate_by_name=True)
+    value: int = pydantic.Field(alias="theValue")
+
+
+def test_a_generic_dataclass_is_filled_and_shown(app):
+    """What it sets by itself is not taken from the client."""
+
+    @app.post("/x")
+    @typed
+    def handler(req, page: Page[int]) -> Page[int]:
+        assert page.made == 7
+        return page
+
+    client = TestClient(app)
+    answer = client.post("/x", json={"items": [1], "made": 9})
+    assert answer.json == {"items": [1], "made": 7}
+    assert client.post("/x", json={"items": ["1"]}).status_code == 422
+
+
+def test_a_list_of_objects_is_a_body(app):
+    @app.post("/x")
+    @typed
+    def handler(req, items: list[Item]) -> int:
+        return len(items)
+
+    assert TestClient(app).post("/x", json=[{"name": "a"}]).json == 1
+
+
+def test_a_model_is_shown_by_the_names_of_its_schema(app):
+    @app.post("/x")
+    @typed
+    def handler(req, named: Named) -> Named:
+        return named
+
+    answer = TestClient(app).post("/x", json={"theValue": 1})
+    assert answer.json == {"theValue": 1}
