@@ -1,8 +1,9 @@
-"""Threads that work beside requests."""
+"""Threads that work beside requests, and what they can do at the exit."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 
 #: Windows has no masks, and no server that forks and signals its workers.
@@ -27,3 +28,20 @@ def start_without_signals(thread: threading.Thread) -> None:
         thread.start()
     finally:
         _set_mask(signal.SIG_SETMASK, mask)
+
+
+_leaving = threading.Event()
+
+
+def begin_exit() -> None:
+    """Note that the exit functions of Python run; each of ours calls it."""
+    _leaving.set()
+
+
+def can_begin_tls() -> bool:
+    """Tell whether a TLS connection may be opened.
+
+    uWSGI runs Python's exit functions after OpenSSL has cleaned up: connections
+    that are open work on, a new one crashes the worker.
+    """
+    return not (_leaving.is_set() and "uwsgi" in sys.modules)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 EVENT_PATHS = ("/v1/events", "/v1/events/batch")
@@ -84,7 +86,9 @@ class FakeCollector:
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self._server.server_address[1]}{self.prefix}"
+        return (
+            f"{self.scheme}://127.0.0.1:{self._server.server_address[1]}{self.prefix}"
+        )
 
     def __enter__(self) -> FakeCollector:
         self._thread.start()

@@ -1,7 +1,9 @@
 """HTTP to the collector: one pool, time-outs, gzip, and errors that say why.
 
 urllib3 is imported at the first request, so that building a middleware costs
-nothing and works where the extra is missing until something is sent.
+nothing and works where the extra is missing until something is sent. Under uWSGI
+it is imported at once: a worker that is told to end in the middle of an import of
+hashlib or ssl crashes, since OpenSSL has cleaned up by then.
 """
 
 from __future__ import annotations
@@ -9,20 +11,23 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from poorwsgi.background import can_begin_tls
 from poorwsgi.moesif.settings import base_uri as clean_base_uri
 from poorwsgi.state import __version__
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+    from urllib3 import BaseHTTPResponse, HTTPSConnectionPool, PoolManager, Timeout
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0
@@ -66,6 +71,13 @@ class Client:
         }
         self._pool: PoolManager | None = None
         self._pid = 0
+        if "uwsgi" in sys.modules:
+            with suppress(ImportError):  # said when something is sent
+                import_urllib3()
+
+    def can_connect(self) -> bool:
+        """Tell whether more connections than are open could be opened."""
+        return can_begin_tls() or not self.base_uri.startswith("https:")
 
     def forget(self) -> None:
         """Drop the connections: they belong to another process."""
@@ -199,7 +211,27 @@ def make_pool(base_uri: str) -> PoolManager:
         pool: PoolManager = urllib3.ProxyManager(proxy, maxsize=4)
     else:
         pool = urllib3.PoolManager(maxsize=4)
+    classes = pool.pool_classes_by_scheme
+    pool.pool_classes_by_scheme = {**classes, "https": careful_pool_class()}
     return pool
+
+
+def careful_pool_class() -> type[HTTPSConnectionPool]:
+    """Return the class of pools that open no TLS connection if it would crash."""
+    import_urllib3()
+    from urllib3 import HTTPSConnectionPool
+    from urllib3.connection import HTTPSConnection
+
+    class Connection(HTTPSConnection):
+        def connect(self) -> None:
+            if not can_begin_tls():
+                raise OSError("no connection was open when the worker ended")
+            super().connect()
+
+    class Pool(HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
 
 
 def is_local(host: str) -> bool:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from poorwsgi.background import start_without_signals
+from poorwsgi.background import begin_exit, start_without_signals
 from poorwsgi.moesif.client import Answer, APIException
 from poorwsgi.moesif.model import EventModel, encode_event, encode_events
 
@@ -51,6 +51,8 @@ class Poster(Protocol):
     ) -> Answer: ...
 
     def forget(self) -> None: ...
+
+    def can_connect(self) -> bool: ...
 
 
 class Refresh(Protocol):
@@ -91,12 +93,12 @@ class Sender:
         self._refresh = refresh
         self.sent = 0
         self.dropped = 0
-        self._forget()
+        self._renewals: dict[int, threading.Lock] = {}
+        self.forget()
         _senders.add(self)
 
     def _forget(self) -> None:
         """Start as if nothing had happened yet: in a new process nothing has."""
-        self._pid = os.getpid()
         self._queue: deque[Waiting] = deque()
         self._bytes = 0
         self._in_flight = 0
@@ -120,13 +122,25 @@ class Sender:
         """Forget queue, threads, connections and locks of the parent process."""
         self._forget()
         self._client.forget()
+        self._pid = os.getpid()  # last: whoever reads it may use the rest
+
+    def _renew(self) -> None:
+        """Forget the parent once, however many threads come first in a child.
+
+        uWSGI does not call Python's fork hooks unless told to.
+        """
+        pid = os.getpid()
+        # One lock for each process: a copied one might be held forever.
+        with self._renewals.setdefault(pid, threading.Lock()):
+            if self._pid != pid:
+                self.forget()
 
     # Called by requests
 
     def wake(self) -> None:
         """Note that a request has come: look for a configuration if it is time."""
         if self._pid != os.getpid():
-            self.forget()
+            self._renew()
         if self._refresh is not None and time.monotonic() >= self._next_refresh:
             self._start_refresh()
 
@@ -140,8 +154,7 @@ class Sender:
     def put(self, item: EventModel | bytes | None, size: int) -> bool:
         """Queue an event, or drop and count it at once if there is no room."""
         if self._pid != os.getpid():
-            # uWSGI does not call Python's fork hooks unless told to.
-            self.forget()
+            self._renew()
         with self._lock:
             if item is None or self._deadline is not None or self.is_full():
                 self.dropped += 1
@@ -189,19 +202,27 @@ class Sender:
         """Wait for a batch; None when the sender closes and nothing is left."""
         with self._lock:
             while not self._is_due():
-                if self._deadline is not None:
+                if self._deadline is not None and not self._must_share():
                     return None
-                self._arrived.wait(self._patience())
+                self._arrived.wait(self._patience() or None)
             return self._pop_batch()
 
     def _is_due(self) -> bool:
-        if not self._queue:
+        if not self._queue or self._must_share():
             return False
         return (
             len(self._queue) >= self._limits.batch_size
             or self._flushing > 0
             or self._deadline is not None
             or self._patience() == 0
+        )
+
+    def _must_share(self) -> bool:
+        """Tell whether the one connection that may be open is taken."""
+        return (
+            self._deadline is not None
+            and self._in_flight > 0
+            and not self._client.can_connect()
         )
 
     def _patience(self) -> float | None:
@@ -234,6 +255,8 @@ class Sender:
             self.dropped += len(batch) - sent
             self._in_flight -= len(batch)
             self._carried.notify_all()
+            if self._deadline is not None:
+                self._arrived.notify_all()  # who waits for the connection
 
     def _post(self, data: bytes) -> bool:
         """Post one batch, again after each delay; tell whether it arrived."""
@@ -314,7 +337,7 @@ class Sender:
     def flush(self, timeout: float | None = None) -> bool:
         """Send what is queued now; tell whether all of it went in time."""
         if self._pid != os.getpid():
-            self.forget()
+            self._renew()
         until = None if timeout is None else time.monotonic() + timeout
         if self._queue and not self._threads:
             self._start_workers()
@@ -347,7 +370,7 @@ class Sender:
     def begin_close(self, deadline: float) -> None:
         """Take no more events and send the rest without patience."""
         if self._pid != os.getpid():
-            self.forget()
+            self._renew()
         with self._lock:
             if self._deadline is None:
                 self._deadline = deadline
@@ -436,6 +459,7 @@ def _forget_all() -> None:
 
 def _close_all() -> None:
     """Close all at once: many take no longer than one."""
+    begin_exit()
     senders = list(_senders)
     deadline = time.monotonic() + CLOSE_TIMEOUT
     for sender in senders:
@@ -445,6 +469,9 @@ def _close_all() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_all)
+# Finalizers close the connections of urllib3 at the exit. All are registered with
+# the first one, and exit functions run backwards: now, they come after _close_all.
+weakref.finalize(_senders, bool)
 atexit.register(_close_all)
 
 

@@ -18,6 +18,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod, finalize
 
+from poorwsgi.background import begin_exit
 from poorwsgi.perimeterx import risk
 from poorwsgi.perimeterx.activities import block_activity, page_activity
 from poorwsgi.perimeterx.blocking import block_answer
@@ -241,6 +242,7 @@ class ExitCall:
         self._close = close
 
     def __call__(self) -> None:
+        begin_exit()
         close = self._close()
         if close is not None:
             close()

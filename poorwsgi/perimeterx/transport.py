@@ -20,6 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from poorwsgi.background import can_begin_tls
 from poorwsgi.perimeterx.answer import is_header
 
 if TYPE_CHECKING:
@@ -229,6 +230,8 @@ class Upstream:
     def _secured(self, sock: socket.socket, deadline: Deadline) -> socket.socket:
         if self._context is None:
             return sock
+        if not can_begin_tls():
+            raise OSError("no connection was open when the worker ended")
         sock.settimeout(deadline.left())
         return self._context.wrap_socket(sock, server_hostname=self._host)
 

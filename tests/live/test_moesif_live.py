@@ -17,6 +17,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from certificates import make_certificate
 from fake_collector import FakeCollector
 
 from poorwsgi.testing import LiveServer
@@ -190,6 +191,25 @@ def test_every_event_arrives_exactly_once(serve, collector, tmp_path, name):
     assert set(arrived.values()) == {1}
     bodies = [event["request"]["body"] for event in collector.events]
     assert sorted(body["n"] for body in bodies) == list(range(count))
+
+
+def test_nothing_is_lost_on_the_way_to_a_collector_with_tls(serve, tmp_path):
+    """uWSGI runs our exit functions after OpenSSL has cleaned up."""
+    certificate = make_certificate(tmp_path, "127.0.0.1")
+    with FakeCollector(certificate=certificate) as collector:
+        collector.delay = 0.05
+        environ = {"SSL_CERT_FILE": str(certificate)}
+        with serve(collector.url, *SERVERS["4x4"], **environ) as server:
+            ask_many(server, 100)
+            # From here on each worker has a connection.
+            collector.wait_for_events(100)
+            sent = ask_many(server, 600)
+            wait_until_idle(tmp_path)
+        arrived = ids(collector)
+    assert set(sent) - set(arrived) == set(), server.log[-3000:]
+    assert len(arrived) == 700
+    assert set(arrived.values()) == {1}
+    assert "Traceback" not in server.log
 
 
 def test_without_threads_a_warning_says_so(serve, collector):

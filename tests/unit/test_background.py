@@ -1,6 +1,8 @@
-"""Threads beside requests: the process gets no signal in them."""
+"""Threads beside requests: no signals in them, and what is left at the exit."""
 
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -45,3 +47,20 @@ def test_the_mask_is_taken_back_when_no_thread_can_start(monkeypatch):
 def test_a_system_without_masks_starts_threads_as_well(monkeypatch):
     monkeypatch.setattr(background, "_set_mask", None)
     assert run() == [mask()]
+
+
+@pytest.mark.parametrize(("server", "expected"), [("uwsgi", "False"), ("", "True")])
+def test_no_tls_is_begun_when_a_worker_of_uwsgi_ends(server, expected):
+    program = f"""
+import sys
+from types import ModuleType
+from poorwsgi.background import begin_exit, can_begin_tls
+if {server!r}:
+    sys.modules[{server!r}] = ModuleType({server!r})
+assert can_begin_tls()
+begin_exit()
+print(can_begin_tls())
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [expected], done.stderr

@@ -48,6 +48,9 @@ class Post:
     def forget(self):
         pass
 
+    def can_connect(self):
+        return True
+
     def counts(self):
         return [data.count(b"{") for data in self.batches]
 
@@ -104,6 +107,70 @@ def test_no_thread_takes_the_signal_that_ends_the_process(make_sender):
     wait_until(lambda: len(seen) == 2)
     assert all({signal.SIGINT, signal.SIGTERM} <= mask for mask in seen)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_threads_that_come_first_after_a_fork_lose_nothing(make_sender):
+    """uWSGI does not call the fork hooks: the threads find out by themselves."""
+    count = 8
+    one = make_sender(Post())
+    renewed = []
+    forget = one.forget
+    all_saw = threading.Barrier(count)
+
+    class Pid(int):
+        """The id of the parent, which all threads see before one goes on."""
+
+        def __ne__(self, other):
+            me = threading.current_thread()
+            if me.name == "put":
+                me.name = "put, which saw the fork"
+                all_saw.wait(10)
+            return True
+
+        __hash__ = int.__hash__
+
+    def slow_forget():
+        renewed.append(threading.get_ident())
+        time.sleep(0.01)
+        forget()
+
+    one.forget, one._pid = slow_forget, Pid(1)
+    putters = [
+        threading.Thread(target=put, args=(one, 1), name="put") for _ in range(count)
+    ]
+    for thread in putters:
+        thread.start()
+    for thread in putters:
+        thread.join(10)
+    assert len(renewed) == 1
+    assert len(one._queue) == count
+
+
+def test_one_open_connection_is_shared_at_exit(make_sender):
+    """Where no other can be opened, a batch waits for the one before."""
+    at_once = []
+
+    class Shared(Post):
+        def can_connect(self):
+            return False
+
+        def post(self, *args, **options):
+            at_once.append(one._in_flight)
+            time.sleep(0.01)
+            return super().post(*args, **options)
+
+    client = Shared()
+    one = make_sender(client, batch_size=10, workers=2)
+    put(one, 9)
+    with one._lock:  # the threads see the rest and the end at the same moment
+        one._deadline = time.monotonic() + 20
+        one._queue.extend([one._queue[0]] * 20)
+        one._arrived.notify_all()
+    assert one.close(20)
+    assert client.counts() == [10, 10, 9]
+    assert at_once == [10, 10, 9]
+    assert not any(thread.join(10) for thread in one._threads)
+    assert not any(thread.is_alive() for thread in one._threads)
 
 
 def test_a_batch_leaves_when_it_is_full(make_sender):
