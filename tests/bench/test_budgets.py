@@ -26,6 +26,7 @@ SLACK = 1.08
 sys.path.insert(0, str(HERE))
 from growth import count_growth  # noqa: E402 - beside this file
 from instructions import count_rows  # noqa: E402
+from linear import count_instructions, worst_of  # noqa: E402
 
 COUNT_CALLS = """
 import json, sys
@@ -112,6 +113,23 @@ def test_cost_does_not_grow_faster_than_the_request():
         first = (counts[20] - counts[10]) / 10
         last = (counts[50] - counts[20]) / 30
         assert last < 1.25 * first, kind
+
+
+@needs_valgrind
+@pytest.mark.timeout(900)
+def test_no_parser_grows_faster_than_its_text():
+    """Sixteen times the text may cost 24 times the instructions, as promised.
+
+    What is quadratic would cost up to 256 times as much.
+    """
+    found = count_instructions()
+    assert len(found) > 30
+    over = {
+        name: (text, counts)
+        for name, (text, counts) in worst_of(found).items()
+        if counts[-1] > 24 * max(counts[0], 20_000)
+    }
+    assert not over
 
 
 if __name__ == "__main__":
