@@ -468,9 +468,8 @@ class Application(Registry):
             end = self._page_ends.get(env.get("HTTP_HOST"))
             if end is None or "SERVER_ADMIN" in env:
                 end = self._page_end(req)
-            head = pages.NOT_FOUND_HEADS[method]
             req._uri_rule = "/*"
-            req._page = b"".join((head, path.encode(), end))
+            req._page = b"".join((pages.NOT_FOUND_HEADS[method], path.encode(), end))
             return NOT_FOUND
         if method not in methods:
             return self.handler_from_mounts(req, path)
