@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from poorwsgi import Application
 from poorwsgi.cookies import (
     RequestCookies,
+    RequestMorsel,
     UnreadCookies,
+    UnreadMorsel,
     parse_cookies,
     render_cookie,
 )
@@ -185,6 +187,13 @@ def test_a_morsel_is_the_one_of_the_standard_library(coded):
     """Equal, with the same text, and as pickled and copied as that one."""
     fast, plain = parse_cookies(f"name={coded}")["name"], slow_morsel("name", coded)
     assert isinstance(fast, Morsel)
+    assert (fast.key, fast.value, fast.coded_value) == (
+        *(plain.key, plain.value, plain.coded_value),
+    )
+    for look in (dict, len, list, str, copy.copy, lambda m: m.copy()):
+        assert look(parse_cookies(f"name={coded}")["name"]) == look(plain)
+    assert parse_cookies(f"name={coded}")["name"]["path"] == ""
+    assert plain == parse_cookies(f"name={coded}")["name"]
     assert fast == plain
     assert plain == fast
     assert fast.OutputString() == plain.OutputString()
@@ -242,11 +251,12 @@ def test_a_cookie_is_found_as_in_the_dictionary_of_all(header):
 
 def test_whoever_looks_into_all_cookies_sees_all(request):
     """Each method of a SimpleCookie is made for it, or reads all cookies first."""
-    own = {"__getitem__", "__contains__", "__iter__", "get", "value_of"}
+    own = {"__getitem__", "__contains__", "get", "value_of"}
     plain = {"fromkeys", "__class_getitem__"} | set(dir(object))
-    for name in set(dir(RequestCookies)) - plain | {"__eq__", "__reduce_ex__"}:
-        if callable(getattr(RequestCookies, name)):
-            assert name in vars(UnreadCookies)
+    for base, kind in (RequestCookies, UnreadCookies), (RequestMorsel, UnreadMorsel):
+        for name in set(dir(base)) - plain | {"__eq__", "__reduce_ex__", "__iter__"}:
+            if callable(getattr(base, name)):
+                assert name in vars(kind)
     for name in set(vars(UnreadCookies)) & own:
         assert getattr(UnreadCookies, name).__qualname__.startswith("UnreadCookies")
     cookies = parse_cookies("a=1; b=2")
