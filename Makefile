@@ -40,7 +40,7 @@ $(VENV)/.ready: setup.cfg pyproject.toml
 	$(PIP) -e '.[test]'
 	@touch $@
 
-$(VENV)/.dev $(VENV)/.doc $(VENV)/.servers: $(VENV)/.%: $(VENV)/.ready
+$(VENV)/.dev $(VENV)/.doc $(VENV)/.fuzz $(VENV)/.servers: $(VENV)/.%: $(VENV)/.ready
 	$(PIP) -e '.[$*]'
 	@touch $@
 
@@ -97,6 +97,10 @@ browser: $(VENV)/.ready ## Open our pages in headless Chromium
 fuzz: $(VENV)/.ready ## Mutate bodies, then all other inputs (FUZZ_ARGS=--seconds=600)
 	$(BIN)/python -P tests/fuzz/fuzz_bodies.py $(FUZZ_ARGS)
 	PYTHONPATH=tests $(BIN)/python -P tests/fuzz/fuzz_requests.py $(FUZZ_ARGS)
+
+.PHONY: fuzz-guided
+fuzz-guided: $(VENV)/.fuzz ## The same led by coverage, by atheris (FUZZ_ARGS=--seconds=600)
+	PYTHONPATH=tests $(BIN)/python -P tests/fuzz/guided.py $(FUZZ_ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.uwsgi ## Send 200,000 requests, then faults under uWSGI (SOAK_ARGS=)

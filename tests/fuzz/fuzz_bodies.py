@@ -152,7 +152,12 @@ class Target:
     def run(self, rng: random.Random) -> tuple[str, bytes]:
         """Send one mutated body; AssertionError if the answer is not right."""
         content_type, seed = rng.choice(SEEDS)
-        body = mutate(rng, seed)
+        return self.send(rng, content_type, mutate(rng, seed))
+
+    def send(
+        self, rng: random.Random, content_type: str, body: bytes
+    ) -> tuple[str, bytes]:
+        """Send a body, read in one of all ways."""
         environ = {
             "REQUEST_METHOD": "POST",
             "PATH_INFO": "/",

@@ -264,6 +264,12 @@ class Target:
         """Return a request with one input mutated, and that input."""
         what = INPUTS[name]
         text = mutate(rng, rng.choice(what.seeds), what.salt)
+        return self.with_input(rng, what, text), text
+
+    def with_input(
+        self, rng: random.Random, what: Input, text: bytes
+    ) -> dict[str, Any]:
+        """Return a request with one input that is *text*."""
         environ = environ_of(what.method, rng.choice(what.paths), **what.more)
         environ["wsgi.input"] = BytesIO(what.body)
         if what.body:
@@ -271,11 +277,17 @@ class Target:
         environ[rng.choice(what.keys)] = text.decode("latin-1")
         if rng.random() < 0.1:
             environ["REQUEST_METHOD"] = rng.choice(("HEAD", "POST", "OPTIONS", "PUT"))
-        return environ, text
+        return environ
 
     def run(self, rng: random.Random, name: str) -> None:
         """Send one request; CheckError if the answer is not right."""
         environ, text = self.environ(rng, name)
+        self.send(rng, name, environ, text)
+
+    def send(
+        self, rng: random.Random, name: str, environ: dict[str, Any], text: bytes
+    ) -> None:
+        """Send one request and check its answer."""
         app = rng.choice(self.applications)
         try:
             reply = call(app, environ)
