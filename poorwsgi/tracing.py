@@ -346,7 +346,7 @@ def _warn_if_public(app: Any) -> None:
 def _put(app: Any, watch: Watch) -> None:
     app._watch = watch
     app.__dict__.update(watch.seams())
-    app._changed()
+    app._refresh()
     # The profiler stands in front of the watch, see __original_request__.
     app.__dict__.setdefault("__request__", watch.request)
 
@@ -355,7 +355,7 @@ def _remove(app: Any, watch: Watch) -> None:
     app._watch = None
     for name in watch.seams():
         app.__dict__.pop(name, None)
-    app._changed()
+    app._refresh()
     if app.__dict__.get("__request__") == watch.request:
         del app.__dict__["__request__"]
 

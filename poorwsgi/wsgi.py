@@ -181,15 +181,24 @@ class Application(Registry):
         elif name == "request_class":
             self._new_request = self._request_maker()
             self._static = self._static_lookup()
-            self._changed()
+            self._refresh()
         elif name == "document_root":
-            self._changed()
+            self._refresh()
         elif name in ("debug", "access_log"):
             self._observe()
         elif name == "json_dumps":
             # Without its own entry, a dict goes the way of all other values.
             self._own_dumps = self.json_dumps
             self._answers = self._answers_by_type()
+
+    def _refresh(self) -> None:
+        """Find out what changes, while nobody changes more.
+
+        A subclass may set options before there is anything to find out.
+        """
+        if hasattr(self, "_name"):
+            with self._lock:
+                self._changed()
 
     def _changed(self) -> None:
         """Find out what the walk need not ask in each request.
@@ -578,7 +587,7 @@ class Application(Registry):
         from poorwsgi import results
 
         self._pages = results
-        self._changed()
+        self._refresh()
         return results
 
     def allowed_methods(self, path: str) -> int:

@@ -488,6 +488,20 @@ def test_what_changes_between_two_requests_has_a_word_in_a_404(
         assert word_of(app, **environ) == plain
 
 
+def test_options_may_be_set_before_an_application_is_made(request, tmp_path):
+    """In __init__ of a subclass; they count from the first request."""
+    (tmp_path / "none").write_text("mine")
+
+    class Early(Application):
+        def __init__(self, name):
+            self.document_root = str(tmp_path)
+            super().__init__(name)
+
+    app = Early(request.node.nodeid)
+    assert answer(app, "/other")[0] == "404 Not Found"
+    assert word_of(app) == b"mine"
+
+
 def test_a_request_that_says_who_its_admin_is(app):
     """The page shows what a subclass of Request tells."""
 
