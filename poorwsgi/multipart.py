@@ -383,7 +383,7 @@ class MultipartDecoder:
         """
         if self._state != _DATA or self._lead or self._inner is not None:
             return False
-        return buf.find(b"\r", max(0, len(buf) - len(self._delimiter))) < 0
+        return self._find_beginning(buf, 0) < 0
 
     def _find_all(self, buf: bytes, found: int) -> list[int]:
         """Return where the delimiter stands in *buf*, the last place first.
@@ -556,13 +556,16 @@ class MultipartDecoder:
             ):
                 self._cut = found
                 return -1
-        size = len(buf)
-        self._cut = size
-        # Only the last CR can begin a delimiter, as it has no other inside.
-        last = buf.rfind(b"\r", max(start, size - len(delimiter) + 1))
-        if last >= 0 and delimiter.startswith(buf[last:]):
-            self._cut = last
+        beginning = self._find_beginning(buf, start)
+        self._cut = len(buf) if beginning < 0 else beginning
         return -1
+
+    def _find_beginning(self, buf: bytes, start: int) -> int:
+        """Return where a delimiter begins that the end of *buf* cuts, or -1."""
+        delimiter = self._delimiter
+        # Only the last CR can begin a delimiter, as it has no other inside.
+        last = buf.rfind(b"\r", max(start, len(buf) - len(delimiter) + 1))
+        return last if last >= 0 and delimiter.startswith(buf[last:]) else -1
 
     def _hold(self, buf: bytes, start: int) -> int:
         self._held = buf[start:]
