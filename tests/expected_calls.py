@@ -21,6 +21,15 @@ EXPECTED = {
         (400, "invalid JSON"),
         (200, '{"chunks": 1, "got": [1, 2]}'),
     ],
+    "typed_handlers.py": [
+        (200, '"title": "Ways to Draw"', '"published": "2001-03-04"'),
+        (422, "application/problem+json", '"name": "subject"', '"name": "limit"'),
+        (201, '"title": "On Looking"', '"number": 2'),
+        (422, '"name": "/title"', '"name": "/pages"'),
+        (400, "invalid JSON"),
+        (200, '{"book": "Ways to Draw", "stars": 5, "text": "Good"}'),
+        (200, '"id": "6f1c1d2e-8f4e-4f0a-9b59-3d7f0b8f2a11"'),
+    ],
     "browser_json.py": [
         (200, "text/html; charset=utf-8", "await fetch("),
         (200, '{"greeting": "Hello, Ada!"}'),
