@@ -119,6 +119,29 @@ class lazy(Generic[T]):  # noqa: N801 - reads as a decorator
         return value
 
 
+class lazy_cookies:  # noqa: N801 - reads as a field of a table
+    """Cookies of the client; None without any, or if auto_cookies is off.
+
+    PERF: a lazy attribute without a function of its own; 900 of 46,000 instructions.
+    """
+
+    @overload
+    def __get__(self, req: None, owner: type) -> lazy_cookies: ...
+
+    @overload
+    def __get__(self, req: object, owner: type) -> SimpleCookie | None: ...
+
+    def __get__(self, req: Any, owner: type) -> lazy_cookies | SimpleCookie | None:
+        if req is None:
+            return self
+        header = req._environ.get("HTTP_COOKIE")
+        cookies = None
+        if header and req.app._auto_cookies:  # the value below the option
+            cookies = _parse_cookies(header)
+        req.__dict__["cookies"] = cookies
+        return cookies
+
+
 class from_environ(Generic[T]):  # noqa: N801 - reads as a field of a table
     """An attribute that shows a variable of the environment."""
 
@@ -739,15 +762,7 @@ class Request(SimpleRequest):
             raise HTTPException(HTTP_BAD_REQUEST, error=err) from err
         return args
 
-    @lazy
-    def cookies(self) -> SimpleCookie | None:
-        """Cookies of the client; None without any, or if auto_cookies is off."""
-        header = self._environ.get("HTTP_COOKIE")
-        # PERF: the value below the option.
-        app: Any = self.app
-        if not header or not app._auto_cookies:
-            return None
-        return _parse_cookies(header)
+    cookies = lazy_cookies()
 
     # -- body
 

@@ -1504,10 +1504,14 @@ def to_response(value: Any) -> BaseResponse:
         return text_response(value)
     if not isinstance(value, tuple):
         return make_response(value)
-    if len(value) == 2 and type(value[0]) is GeneratorType and type(value[1]) is str:
+    if (
+        len(value) == 2
+        and type(value[0]) is GeneratorType
+        and type(value[1]) is str
+        and value[1] in _GOOD_TYPES
+    ):
         # PERF: make_response() finds nothing wrong with it, 2,600 instructions.
-        if value[1] in _GOOD_TYPES:
-            return GeneratorResponse(value[0], value[1])
+        return GeneratorResponse(value[0], value[1])
     if len(value) > 1 and isinstance(value[1], int):
         return _from_status_tuple(*value)
     try:
