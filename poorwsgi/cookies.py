@@ -192,13 +192,16 @@ class UnreadCookies(RequestCookies):
 def _completes(base: type, name: str) -> Any:
     """Return a method that completes its arguments before it does what it does."""
 
-    @wraps(getattr(base, name))
+    wrapped = getattr(base, name)
+
+    @wraps(wrapped)
     def complete_first(*args: Any, **kwargs: Any) -> Any:
         for item in args:
             if isinstance(item, UnreadCookies | UnreadMorsel):
                 item._complete()
         return getattr(args[0], name)(*args[1:], **kwargs)
 
+    complete_first.__doc__ = wrapped.__doc__ or f"See `http.cookies`: {name}."
     return complete_first
 
 
