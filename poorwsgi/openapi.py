@@ -681,6 +681,9 @@ def differences(stored: Any, made: Any, place: str = "") -> Iterator[str]:
             else:
                 yield from differences(stored[name], made[name], inner)
     elif isinstance(stored, list) and isinstance(made, list):
+        if _names(stored) and _names(made):  # parameters, tags
+            yield from differences(_names(stored), _names(made), place)
+            return
         if len(stored) != len(made):
             yield f"~ {place}: {_shortly(stored)} -> {_shortly(made)}"
             return
@@ -688,6 +691,16 @@ def differences(stored: Any, made: Any, place: str = "") -> Iterator[str]:
             yield from differences(*pair, f"{place}[{i}]")
     elif stored != made or isinstance(stored, bool) is not isinstance(made, bool):
         yield f"~ {place}: {_shortly(stored)} -> {_shortly(made)}"
+
+
+def _names(items: list[Any]) -> dict[str, Any]:
+    """Return items by their names, {} if they have none, or one twice."""
+    found = {
+        f"{one.get('in', '')} {one['name']}".strip(): one
+        for one in items
+        if isinstance(one, dict) and "name" in one
+    }
+    return found if len(found) == len(items) else {}
 
 
 def _shortly(value: Any) -> str:
@@ -705,7 +718,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         stored = load_document(args.check)
     except (OSError, ValueError) as err:
-        raise UsageError(f"{args.check}: {err}") from err
+        reason = getattr(err, "strerror", None) or err
+        raise UsageError(f"{args.check}: {reason}") from err
     lines = list(differences(stored, made))
     for line in lines:
         sys.stdout.write(line + "\n")

@@ -674,7 +674,23 @@ def test_check_tells_what_has_drifted_apart(program, capsys, tmp_path):
 
 def test_check_of_no_document_is_wrong_usage(program, capsys, tmp_path):
     assert main(["openapi", str(program), "--check", str(tmp_path / "none")]) == 2
-    assert "No such file" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("none: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", "{", "this is no JSON: Expecting property name"),
+        ("a.yaml", "a: [", "this is no YAML: "),
+        ("a.yaml", "swagger: '2.0'", "only OpenAPI 3 is known"),
+    ],
+)
+def test_a_stored_file_that_is_no_document(
+    program, capsys, tmp_path, name, text, message
+):
+    (tmp_path / name).write_text(text)
+    assert main(["openapi", str(program), "--check", str(tmp_path / name)]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -684,6 +700,16 @@ def test_check_of_no_document_is_wrong_usage(program, capsys, tmp_path):
         ({"a": [1]}, {"a": [1, 2]}, ["~ a: [1] -> [1, 2]"]),
         ({"a": 1}, {"a": True}, ["~ a: 1 -> true"]),
         ({"a": {"b": 1}}, {"a": {"b": 1}}, []),
+        (
+            {"a": [{"in": "query", "name": "x", "v": 1}, {"in": "path", "name": "y"}]},
+            {"a": [{"in": "path", "name": "y"}, {"in": "query", "name": "x", "v": 2}]},
+            ["~ a > query x > v: 1 -> 2"],
+        ),
+        (
+            {"a": [{"name": "x"}]},
+            {"a": [{"name": "x"}, {"name": "y"}]},
+            ["+ a > y  (only in the code)"],
+        ),
     ],
 )
 def test_differences(stored, made, lines):
