@@ -52,6 +52,7 @@ function words(schema) {
     const rest = types.filter((one) => one !== "array");
     return [`array of ${words(schema.items)}`, ...rest].join(" or ");
   }
+  if (schema.properties) return `object {${Object.keys(schema.properties).join(", ")}}`;
   const bounds = [];
   if (schema.format) bounds.push(schema.format);
   if (schema.pattern) bounds.push(schema.pattern);
@@ -178,8 +179,12 @@ function bodyOf(operation) {
 function responseRows(operation) {
   return Object.entries(operation.responses || {}).map(([code, one]) => {
     const answer = resolve(one);
-    const contents = Object.entries(answer.content || {}).map(
-      ([type, media]) => `${type}: ${words(media.schema)}`);
+    const types = new Map();  // those of one schema together
+    for (const [type, media] of Object.entries(answer.content || {})) {
+      const text = words(media.schema);
+      types.set(text, [...(types.get(text) || []), type]);
+    }
+    const contents = [...types].map(([text, names]) => `${text} (${names.join(", ")})`);
     const text = [answer.description, ...contents].filter(Boolean).join(" · ");
     return row(code, text);
   });
