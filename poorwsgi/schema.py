@@ -162,7 +162,7 @@ def is_struct(hint: Any) -> bool:
     return isinstance(hint, type) and hasattr(hint, "__struct_fields__")
 
 
-def is_enum(hint: Any) -> bool:
+def is_enum(hint: Any) -> typing.TypeGuard[type[Enum]]:
     """Return True for an Enum class."""
     return isinstance(hint, type) and issubclass(hint, Enum)
 
@@ -300,7 +300,7 @@ class Schemas:
             if field.default is MISSING and not field.is_read_only
         ]
         title = title_of(hint)
-        schema = {"title": title, "type": "object", "properties": properties}
+        schema: Schema = {"title": title, "type": "object", "properties": properties}
         if required:
             schema["required"] = required
         kind = get_origin(hint) or hint

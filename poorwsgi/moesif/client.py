@@ -229,7 +229,7 @@ def careful_pool_class() -> type[HTTPSConnectionPool]:
             super().connect()
 
     class Pool(HTTPSConnectionPool):
-        ConnectionCls = Connection
+        ConnectionCls = Connection  # pyright: ignore[reportAssignmentType]
 
     return Pool
 
