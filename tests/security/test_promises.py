@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -174,6 +175,79 @@ def test_an_input_that_gives_more_than_it_is_asked_for_is_refused(app, kind):
     app.set_route("/", read, state.METHOD_POST)
     more = {"wsgi.input": Generous(), "CONTENT_LENGTH": "5"}
     assert call(app, post(b"", kind, **more)).status == 400
+
+
+@pytest.mark.parametrize(
+    "behind", [b"", b"x" * 70_000, b"--x\r\n", part("evil"), b"\0\r\n\r\n--x--"]
+)
+def test_text_behind_the_closing_boundary_is_ignored(app, behind):
+    app.set_route("/", lambda req: {"names": list(req.form)}, state.METHOD_POST)
+    body = part("good") + b"--x--\r\n" + behind
+    assert json.loads(call(app, post(body, MULTIPART)).body) == {"names": ["good"]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"Content-Length: 1", b"Content-Length: 99999", b"Transfer-Encoding: chunked"],
+)
+def test_headers_of_a_part_do_not_steer_the_parser(app, header):
+    """Smuggling: a part as long as it says would hide those behind it."""
+    app.set_route("/", lambda req: req.form.getvalue("a") + req.form.getvalue("b"))
+    app.set_route("/", app.routes["/"][state.METHOD_GET], state.METHOD_POST)
+    head = b'--x\r\nContent-Disposition: form-data; name="a"\r\n'
+    body = head + header + b"\r\n\r\n5\r\nabc\r\n" + part("b", b"!") + b"--x--\r\n"
+    reply = call(app, post(body, MULTIPART))
+    assert (reply.status, reply.body) == (200, b"5\r\nabc!")
+
+
+@pytest.mark.parametrize("star", ["", "; filename*=UTF-8''%2e%2e%2fevil.py"])
+def test_an_extended_file_name_never_replaces_the_plain_one(app, star):
+    """Two readers, two names: what a proxy checked is not what is stored."""
+    app.set_route("/", lambda req: req.form["f"].filename, state.METHOD_POST)
+    head = f'--x\r\nContent-Disposition: form-data; name="f"; filename="a.txt"{star}'
+    body = head.encode() + b"\r\n\r\nv\r\n--x--\r\n"
+    assert call(app, post(body, MULTIPART)).body == b"a.txt"
+
+
+def test_of_duplicate_names_in_json_the_last_wins(app):
+    app.set_route("/", lambda req: req.json, state.METHOD_POST)
+    reply = call(app, post(b'{"a": 1, "b": 2, "a": 3}', "application/json"))
+    assert json.loads(reply.body) == {"a": 3, "b": 2}
+
+
+# -- files, logins --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/tty"])
+def test_a_device_is_never_opened(app, tmp_path, device):
+    """Denial of service: /dev/zero has no end, a terminal may wait for ever."""
+    (tmp_path / "link").symlink_to(device)
+    app.document_root = str(tmp_path)
+    app.follow_symlinks = True
+    assert call(app, environ_of("GET", "/link")).status in (403, 404)
+
+
+def test_an_unknown_user_takes_the_steps_of_a_known_one(world):
+    """Enumeration by time: calls are counted, since times say little."""
+
+    def steps(user):
+        environ = KINDS["digest"][0](7)
+        header = environ["HTTP_AUTHORIZATION"].replace('"joe"', f'"{user}"')
+        environ["HTTP_AUTHORIZATION"] = re.sub(
+            'response="[0-9a-f]{4}', 'response="0000', header
+        )
+        counts = []
+        sys.setprofile(lambda frame, event, arg: counts.append(event))
+        try:
+            assert call(world, environ).status == 401
+        finally:
+            sys.setprofile(None)
+        return counts.count("call"), counts.count("c_call")
+
+    steps("joe")
+    known, unknown = steps("joe"), steps("jim")
+    assert abs(known[0] - unknown[0]) <= 1
+    assert abs(known[1] - unknown[1]) <= 2
 
 
 # -- descriptors, memory --------------------------------------------------------
