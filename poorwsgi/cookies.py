@@ -201,7 +201,8 @@ def _completes(base: type, name: str) -> Any:
                 item._complete()
         return getattr(args[0], name)(*args[1:], **kwargs)
 
-    complete_first.__doc__ = wrapped.__doc__ or f"See `http.cookies`: {name}."
+    # Not the text of the standard library: it is no reStructuredText.
+    complete_first.__doc__ = f"Do as `{name}` of `http.cookies` does, completed."
     return complete_first
 
 
