@@ -59,7 +59,9 @@ def check_request(req: Request) -> None:
         answer.add_header("WWW-Authenticate", 'ApiKey name="API-Key"')
         abort(answer)
     except OpenAPIError as err:
-        text = f"{err}: {err.__cause__}" if err.__cause__ else str(err)
+        text, cause = str(err), str(err.__cause__ or "")
+        if cause not in text:
+            text = f"{text}: {cause}"
         abort(JSONResponse({"error": text}, status_code=state.HTTP_BAD_REQUEST))
 
 
