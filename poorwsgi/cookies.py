@@ -68,7 +68,9 @@ class RequestMorsel(Morsel):  # type: ignore[type-arg]
     _key: str
     _value: str
     _coded_value: str
-    value = property(attrgetter("_value"), doc="The value, decoded.")
+    value = property(  # pyright: ignore[reportIncompatibleMethodOverride]
+        attrgetter("_value"), doc="The value, decoded."
+    )
 
     def copy(self) -> Morsel[str]:
         """Return a copy as `http.cookies` has it."""
@@ -87,7 +89,7 @@ class UnreadMorsel(RequestMorsel):
     """
 
     __slots__ = ()
-    __init__ = dict.__init__
+    __init__ = dict.__init__  # pyright: ignore[reportAssignmentType]
 
     def _complete(self) -> None:
         self.__class__ = RequestMorsel  # type: ignore[assignment]
@@ -128,7 +130,7 @@ class UnreadCookies(RequestCookies):
     """
 
     __slots__ = ()
-    __init__ = dict.__init__
+    __init__ = dict.__init__  # pyright: ignore[reportAssignmentType]
 
     #: The header with a semicolon in front, so that one stands before each pair.
     _text: str

@@ -26,7 +26,7 @@ from poorwsgi.state import BodyError, BodyTooLargeError
 from poorwsgi.urlencoded import parse_fields, single_fields, text_codec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, KeysView
+    from collections.abc import Callable, Generator, Iterable, Iterator, KeysView
     from typing import Protocol, Self
 
     from poorwsgi.multipart import Event, Part
@@ -415,7 +415,7 @@ class LazyForm(FieldStorage):
 
     @list.setter
     def list(self, fields: Any) -> None:
-        self.__dict__["list"] = fields
+        self.__dict__["list"] = fields  # pyright: ignore[reportIndexIssue]
         self._singles = {}
 
     def _lookup(self) -> Any:
@@ -566,7 +566,7 @@ class MultipartForm(LazyForm):
         singles = self._singles
         if not singles:
             return super()._find(key)
-        value = singles.get(key)
+        value: Any = singles.get(key)
         if value.__class__ is str:
             singles[key] = value = self._make_field(key, value)
         return value
@@ -877,7 +877,7 @@ class FieldStorageParser:
 
 
 @contextmanager
-def _closed_on_error(file: Any) -> Iterator[Any]:
+def _closed_on_error(file: Any) -> Generator[Any]:
     try:
         yield file
     except BaseException:
@@ -1035,10 +1035,13 @@ class FieldCollector:
             if event.__class__ is bytes:
                 file = fields[-1]._file
                 if file is None:
-                    chunks.append(event)
-                    self._count_memory(fields[-1], len(event))
+                    chunks.append(event)  # pyright: ignore[reportArgumentType]
+                    self._count_memory(
+                        fields[-1],
+                        len(event),  # pyright: ignore[reportArgumentType]
+                    )
                 else:
-                    write_all(file, event)
+                    write_all(file, event)  # pyright: ignore[reportArgumentType]
             elif event is not END:
                 self._begin(event)  # type: ignore[arg-type]
             else:

@@ -804,7 +804,11 @@ class Request(SimpleRequest):
                 media_type, parameters = self._content_type
                 charset = parameters.get("charset", charset)
             body = self._opened = Body(
-                environ, self.app, self.content_length, media_type, charset
+                environ,
+                self.app,  # pyright: ignore[reportArgumentType]  # reads no options
+                self.content_length,
+                media_type,
+                charset,
             )
         return body
 

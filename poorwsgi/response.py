@@ -61,7 +61,7 @@ BLOCK_SIZE = 65536
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=utf-8"
-POWERED_BY = ("X-Powered-By", "Poor WSGI for Python")
+POWERED_BY: tuple[str, str] = ("X-Powered-By", "Poor WSGI for Python")
 CONTENT_TYPE_HTML = ("Content-Type", HTML)
 CONTENT_TYPE_JSON = ("Content-Type", JSON)
 
@@ -224,7 +224,9 @@ def _cookie_field(*args: Any) -> tuple[str, str]:
     # PERF: puts the real one in its own place, since an import statement that
     # finds the module loaded costs twice as much as rendering a cookie.
     global _cookie_field
-    from poorwsgi.cookies import cookie_field as _cookie_field  # http.cookies
+    from poorwsgi.cookies import (  # http.cookies
+        cookie_field as _cookie_field,  # pyright: ignore[reportAssignmentType]
+    )
 
     return _cookie_field(*args)
 
@@ -1597,8 +1599,11 @@ ANSWERS: dict[type, Callable[[Any, Any], Answer]] = {
     JSONResponse: response_answer,
 }
 
+if TYPE_CHECKING:
+    JSON_GENERATOR: bool  # made by __getattr__
+
 __all__ = [
-    "JSON_GENERATOR",  # noqa: F822 - made by __getattr__
+    "JSON_GENERATOR",
     "NOT_MODIFIED_DENY",
     "NOT_MODIFIED_ONE_OF_REQUIRED",
     "BaseResponse",

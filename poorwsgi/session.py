@@ -357,8 +357,9 @@ def _make_json_encoder() -> Callable[[Any], str]:
     PERF: `JSONEncoder.encode` sets it up in each call, half of the time for a
     small session. Without markers a circle is a RecursionError.
     """
+    encode: Any = None
     try:
-        encode: Any = encoder.c_make_encoder(  # type: ignore[attr-defined]
+        encode = encoder.c_make_encoder(  # type: ignore[attr-defined]
             *(None, JSONEncoder().default, encoder.encode_basestring, None),
             *(":", ",", False, False, True),
         )
@@ -430,9 +431,11 @@ class Compressor(Protocol):
 
     def compress(self, data: bytes, level: int, /) -> bytes:
         """Return *data* compressed."""
+        ...
 
     def decompress(self, data: bytes, /) -> bytes:
         """Return what was compressed."""
+        ...
 
 
 class NoCompress:

@@ -141,7 +141,7 @@ def _locate(root: str, path: str, app: Any) -> tuple[str, os.stat_result] | None
         stat = os.lstat(full)
         if S_ISLNK(stat.st_mode):
             return _behind_link(root, full, app)
-    return full, stat
+    return full, stat  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def _behind_link(root: str, full: str, app: Any) -> tuple[str, os.stat_result] | None:
