@@ -1,3 +1,5 @@
+# pyright: reportPossiblyUnboundVariable=false
+# What is bound depends on the answer that was found; pyright does not follow it.
 """The application: the walk of a request through it.
 
 The tables are filled in registry; `__request__` and the methods it names, from
@@ -14,7 +16,7 @@ import sys
 from functools import partial
 from threading import Lock
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 from weakref import WeakValueDictionary
 
 from poorwsgi.config import Option, digest_algorithms
@@ -82,8 +84,10 @@ from poorwsgi.state import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeAlias, TypeVar
+    from typing import TypeAlias
     from wsgiref.types import StartResponse, WSGIApplication
+
+    from typing_extensions import TypeVar
 
     from poorwsgi.checks import Finding
     from poorwsgi.response import Answer
@@ -91,10 +95,16 @@ if TYPE_CHECKING:
 
     Environ: TypeAlias = dict[str, Any]
     Hook: TypeAlias = Callable[..., Any]
-    F = TypeVar("F", bound=Callable[..., Any])
+    #: Class of the requests of an application; see `Application.request_class`.
+    R = TypeVar("R", bound=Request, default=Request, covariant=True)
+    AUTH_DIGEST_ALGORITHMS: dict[str, Any]  # made by __getattr__
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
 
 __all__ = [
-    "AUTH_DIGEST_ALGORITHMS",  # noqa: F822 - made by __getattr__
+    "AUTH_DIGEST_ALGORITHMS",
     "Application",
     "RouteGroup",
     "re_filter",
@@ -124,7 +134,7 @@ _applications: WeakValueDictionary[str, Application] = WeakValueDictionary()
 _applications_lock = Lock()
 
 
-class Application(Registry):
+class Application(Registry, Generic[R]):
     """A WSGI application.
 
     It is set up by its decorators, or by the `set_*` and `add_*` methods, and
@@ -134,9 +144,12 @@ class Application(Registry):
     :raises RuntimeError: if another application has the name
     """
 
-    request_class: Option[type[Request]] = Option(
-        Request, None, "Class of the requests that handlers get."
-    )
+    if TYPE_CHECKING:
+        request_class: type[R]
+    else:
+        request_class = Option(
+            Request, None, "Class of the requests that handlers get."
+        )
 
     def __init__(self, name: str = "__main__"):
         with _applications_lock:
@@ -336,8 +349,10 @@ class Application(Registry):
                 else:
                     status, headers, body = answer_of(value, req)
         except Exception as err:
-            req, error = self._what_failed(req, env, err)
-            response = self.response_for_error(req, error)
+            # No other name for the error: it would stay, as a circle of frame,
+            # traceback and error, and with it each file of an upload.
+            req, err = self._what_failed(req, env, err)
+            response = self.response_for_error(req, err)
         if response is not None:
             for hook in self._run_after:
                 # PERF: apply_after() written out, 400 of 25,000 instructions.
