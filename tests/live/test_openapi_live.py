@@ -26,6 +26,8 @@ def server_of(example, folder):
     """Return one process: the examples keep what they have in memory."""
     command = [UWSGI, "--http-socket", "{address}", "--wsgi-file", example]
     command += ["--master", "--threads", "4", "--need-app", "--die-on-term"]
+    # With its 4096 bytes uWSGI loses a long QUERY_STRING, and goes on without.
+    command += ["--buffer-size", "65535"]
     env = {"app_data": str(folder), "app_token": TOKEN, "PYTHONPATH": str(ROOT)}
     return LiveServer(command, cwd=ROOT / "examples", env=env)
 
