@@ -128,6 +128,7 @@ format: $(VENV)/.dev ## Format and sort imports
 types: $(VENV)/.dev ## Check types, for the oldest and the newest Python
 	$(BIN)/mypy --python-version 3.11
 	$(BIN)/mypy --python-version 3.15
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --project pyproject.toml
 
 .PHONY: docs
 docs: $(VENV)/.doc ## Build the documentation; a warning is an error
