@@ -44,6 +44,14 @@ __all__ = ["LoadError", "Target", "UsageError", "main", "serve"]
 # -- run ----------------------------------------------------------------------
 
 
+def _port(text: str) -> int:
+    """Read a port; 0 lets the system choose one."""
+    port = int(text) if text.isdecimal() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return port
+
+
 def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -198,7 +206,7 @@ def add_run(commands: Subparsers) -> None:
     )
     add_application(parser)
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=8080, help="default: %(default)s")
+    parser.add_argument("--port", type=_port, default=8080, help="default: %(default)s")
     parser.add_argument(
         "--server",
         choices=["wsgiref", *sorted(SERVERS)],

@@ -132,8 +132,13 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         where = f" ({error.filename}:{error.lineno})"
         return f"SyntaxError: {error.msg}{where}"
-    frames = traceback.extract_tb(error.__traceback__)
-    if frames:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen importlib")
+    ]
+    # The frame of this module says nothing: it is where every import begins.
+    if frames and frames[-1].filename not in (__file__, importlib.__file__):
         where = f" ({frames[-1].filename}:{frames[-1].lineno})"
     return f"{type(error).__name__}: {error}{where}"
 

@@ -121,6 +121,24 @@ def test_program_that_fails_ends_with_status_1(program, capsys, text, message):
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_module_that_is_missing_is_named_alone(capsys):
+    """The import machinery is no place that a user could look at."""
+    assert main(["routes", "no_such_module_anywhere:app"]) == 1
+    expected = (
+        "poorwsgi: ModuleNotFoundError: No module named 'no_such_module_anywhere'\n"
+    )
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "x", "8.5"])
+def test_port_that_is_none_is_refused(program, capsys, port):
+    """A socket would take the rest of a division by 65536."""
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "program_of_test.py", f"--port={port}"])
+    assert ended.value.code == 2
+    assert "a port is a number from 0 to 65535" in capsys.readouterr().err
+
+
 def test_factory_that_fails_is_the_programs_fault(program):
     """As if the import had failed."""
     program.write_text("def make():\n    raise OSError('no database')\n")
