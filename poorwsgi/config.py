@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeAlias
 
-    SecretKey: TypeAlias = str | bytes | list[str | bytes] | None
+    from poorwsgi.session import SecretKey
 
 #: What an option gives.
 T = TypeVar("T")
@@ -88,7 +87,7 @@ def _seconds(_: Settings, value: float | None) -> float | None:
     return value
 
 
-def _secret(_: Settings, value: SecretKey) -> SecretKey:
+def _secret(_: Settings, value: SecretKey | None) -> SecretKey | None:
     return value
 
 

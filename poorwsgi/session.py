@@ -27,7 +27,7 @@ from poorwsgi.cookies import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from http.cookies import SimpleCookie
 
     from poorwsgi.cookies import SameSite
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = getLogger("poorwsgi")
 
 #: A secret, or several for rotation: the first signs, all of them verify.
-SecretKey: TypeAlias = "str | bytes | list[str | bytes] | tuple[str | bytes, ...]"
+SecretKey: TypeAlias = "str | bytes | Sequence[str | bytes]"
 
 NONCE_VERSION = "01"
 NONCE_LENGTH = 2 + 10 + 32 + 32  # version, issued at, random part, MAC
@@ -537,9 +537,10 @@ class PoorSession(DictSession):
         compress: Compressor | None = bz2,
         sid: str = "SESSID",
     ) -> None:
-        request = None
+        request: Any = None
         if not isinstance(secret_key, _KEY_TYPES):
-            request, secret_key = secret_key, secret_key.secret_key
+            request = secret_key
+            secret_key = request.secret_key
         if isinstance(secret_key, list):
             secret_key = tuple(secret_key)
         self._keys = _cookie_keys(secret_key or "", sid)

@@ -2,6 +2,7 @@
 """Sessions, stores and tokens."""
 
 import bz2
+import os
 import zlib
 from http.cookies import SimpleCookie
 from typing import Any, assert_type
@@ -31,6 +32,7 @@ from poorwsgi.store import (
 
 app = Application("uses_sessions")
 app.secret_key = "key"
+app.secret_key = os.environ["KEYS"].split(":")
 
 
 @app.route("/")
@@ -109,6 +111,10 @@ def count(data: dict[str, Any]) -> None:
 session.update(count)
 app.auth_store = stores[0]
 
+keys = [b"new", b"old"]
+AESSession(keys)
+PoorSession(keys)
+get_token(("new", b"old"), "client")
 token = get_token("secret", "client", timeout=300)
 assert_type(token, str)
 assert_type(check_token(token, "secret", "client", 300), bool)
