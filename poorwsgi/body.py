@@ -29,6 +29,7 @@ from poorwsgi.fieldstorage import (
     parse_form,
     parse_multipart,
     parse_short_multipart,
+    short_form,
 )
 from poorwsgi.multipart import END, MultipartDecoder, Part, parse_options
 from poorwsgi.state import BodyError, BodyTimeoutError, BodyTooLargeError
@@ -647,7 +648,7 @@ _UNSET: Final[Any] = object()
 
 # PERF: each option is a descriptor with a call of its own; these get the values
 # below them, all at once.
-_opening_options = attrgetter("_auto_data", "_data_size", "_max_body_size")
+_data_options = attrgetter("_auto_data", "_data_size")
 _stream_options = attrgetter(
     "_cached_size", "_read_timeout", "_min_body_rate", "_max_body_size"
 )
@@ -663,12 +664,8 @@ _multipart_options = attrgetter(
 _form_options = attrgetter(
     "_auto_form", "_form_mime_types", "_auto_json", "_json_mime_types"
 )
-_urlencoded_options = attrgetter(
-    "_keep_blank_values",
-    "_strict_parsing",
-    "_max_form_memory_size",
-    "_max_form_fields",
-)
+_urlencoded_limits = attrgetter("_max_form_memory_size", "_max_form_fields")
+_urlencoded_options = attrgetter("_keep_blank_values", "_strict_parsing")
 
 
 class Body:
@@ -743,7 +740,7 @@ class Body:
     def _open(self) -> None:
         size = self._size
         file = self._environ.get("wsgi.input")
-        auto_data, data_size, max_body_size = _opening_options(self._app)
+        max_body_size = self._app._max_body_size  # type: ignore[attr-defined]  # below its Option
         if max_body_size is not None and size > max_body_size:
             raise BodyTooLargeError(
                 f"Content-Length {size} exceeds max_body_size = {max_body_size}"
@@ -752,10 +749,15 @@ class Body:
             self._state = _MEMORY
         elif "HTTP_TRANSFER_ENCODING" in self._environ and self._is_raw_chunked():
             self._open_chunks(file)
-        elif isinstance(file, BytesIO) or (auto_data and 0 <= size <= data_size):
+        elif isinstance(file, BytesIO) or self._is_short():
             self._load(file)
         else:
             self._open_stream(file, size if size >= 0 or self._is_terminated() else 0)
+
+    def _is_short(self) -> bool:
+        """Tell whether a body is read into memory at once."""
+        auto_data, data_size = _data_options(self._app)
+        return bool(auto_data and 0 <= self._size <= data_size)
 
     def _load(self, file: Any) -> None:
         """Read a short body; nearly always by one call."""
@@ -917,7 +919,7 @@ class Body:
         return self._parse_multipart() if self._has_content("form") else None
 
     def _parse_urlencoded(self) -> FieldStorage | None:
-        keep, strict, max_size, max_fields = _urlencoded_options(self._app)
+        max_size, max_fields = _urlencoded_limits(self._app)
         size = self._size
         # PERF: a body that announces its length and is read for the first time has
         # content, and is of that size if it is in memory; 2,500 instructions.
@@ -928,10 +930,15 @@ class Body:
         raw = self._raw
         if self._stream is not None or (max_size is not None and size > max_size):
             raw = self._read_whole(max_size, "max_form_memory_size")
+        form = None
         charset = self._charset
-        if charset != "utf-8":
+        if charset == "utf-8":
+            form = short_form(raw, max_fields)
+        else:
             charset = text_codec(charset.lower())
-        form = parse_form(raw, keep, strict, charset, "replace", max_fields)
+        if form is None:
+            keep, strict = _urlencoded_options(self._app)
+            form = parse_form(raw, keep, strict, charset, "replace", max_fields)
         form.length = size
         return form
 

@@ -383,7 +383,7 @@ class LazyForm(FieldStorage):
 
     def __init__(self, values: Any, pairs: Any = None):
         """Take the values by name, and all pairs if a name repeats."""
-        self._values = values
+        self._values = self._singles = values
         self._pairs = pairs
 
     @cached_property
@@ -459,14 +459,14 @@ class UrlencodedForm(LazyForm):
         func: Callable[[Any], Any] = identity,
     ) -> Any:
         """Return func(value) of a field, or the list of them if it repeats."""
-        if "list" in self.__dict__:
-            return super().getvalue(key, default, func)
-        value = self._values.get(key)
-        if value is None:
-            return default
+        # PERF: no look into __dict__ for a list of fields, which would make one;
+        # 2,600 of 84,800 instructions where three fields are asked for.
+        value = self._singles.get(key)
         if value.__class__ is str:
             return value if func is identity else func(value)
-        return [func(item) for item in value]
+        if self._lookup() is None:
+            return super().getvalue(key, default, func)
+        return default if value is None else [func(item) for item in value]
 
     def getfirst(
         self,
@@ -592,6 +592,22 @@ class MultipartForm(LazyForm):
         for field in self.files():
             field.close()
         super().close()
+
+
+def short_form(raw: bytes, max_fields: int | None) -> UrlencodedForm | None:
+    """Return what `parse_form` does, None if that takes more than a short look.
+
+    PERF: no options, which most forms do not need; 1,500 of 80,900 instructions.
+    """
+    # So many bytes are one field more at most.
+    if max_fields is not None and len(raw) >= max_fields:
+        return None
+    fields = single_fields(raw)
+    if fields is None:
+        return None
+    form = UrlencodedForm(fields)
+    form.bytes_read = len(raw)
+    return form
 
 
 def parse_form(

@@ -19,8 +19,9 @@ from poorwsgi.cookies import (
     parse_cookies,
     render_cookie,
 )
+from poorwsgi.fieldstorage import UrlencodedForm, parse_form, short_form
 from poorwsgi.headers import Headers
-from poorwsgi.request import JsonDict
+from poorwsgi.request import JsonDict, content_length_of
 from poorwsgi.response import (
     BaseResponse,
     GeneratorResponse,
@@ -405,3 +406,51 @@ def test_a_content_type_that_was_checked_is_remembered_and_a_bad_one_is_not():
         with pytest.raises(ValueError, match="Control character"):
             GeneratorResponse(iter(()), "text/plain\r\nX: 1")
         assert BaseResponse("text/checked").content_type == "text/checked"
+
+
+def test_a_short_content_length_is_the_number_it_says():
+    for size in range(1100):
+        assert content_length_of({"CONTENT_LENGTH": str(size)}) == size
+        assert content_length_of({"HTTP_CONTENT_LENGTH": f"0{size}"}) == size
+
+
+FIELDS = st.lists(st.sampled_from(["a=1", "b=x+y", "a=2", "c=%C5%BE", "d=", "e", "=f"]))
+
+
+@given(FIELDS, st.sampled_from([None, 1, 3, 12, 1000]))
+@settings(max_examples=200, deadline=None)
+def test_a_short_form_is_the_one_of_the_parser(fields, max_fields):
+    raw = "&".join(fields).encode()
+    short = short_form(raw, max_fields)
+    if short is not None:
+        form = parse_form(raw, max_fields=max_fields)
+        assert list(short.keys()) == list(form.keys())
+        assert [short.getvalue(n) for n in short] == [form.getvalue(n) for n in form]
+        assert short.bytes_read == form.bytes_read == len(raw)
+
+
+def test_a_short_form_leaves_the_limit_to_the_parser():
+    assert short_form(b"a=1&b=2", 8).getvalue("b") == "2"
+    assert short_form(b"a=1&b=2", 7) is None
+    assert short_form(b"a=1&b=2", 1) is None
+    assert short_form(b"a=", None) is None
+
+
+@given(FIELDS)
+@settings(max_examples=100, deadline=None)
+def test_values_of_a_form_are_those_of_its_fields(fields):
+    raw = "&".join(fields).encode()
+    lazy, read = parse_form(raw, 1), parse_form(raw, 1)
+    assert read.list is not None
+    for name in [*read, "unknown"]:
+        assert lazy.getvalue(name, "-") == read.getvalue(name, "-")
+        assert lazy.getvalue(name, "-", repr) == read.getvalue(name, "-", repr)
+
+
+def test_values_of_a_form_are_those_of_the_fields_it_got():
+    form = UrlencodedForm({"a": "1", "b": "2"})
+    assert form.getvalue("a") == "1"
+    del form.list[0]
+    assert (form.getvalue("a"), form.getvalue("b")) == (None, "2")
+    form.list = []
+    assert form.getvalue("b") is None
