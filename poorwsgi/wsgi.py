@@ -797,7 +797,11 @@ class Application(Registry, Generic[R]):
                     response._told = True
                     start_response(answer[0], answer[1])
                     return (answer[2],)
-            if isinstance(response, GeneratorResponse) and hides_errors(env):
+            if (
+                isinstance(response, GeneratorResponse)
+                and not head  # which nobody makes a body for
+                and hides_errors(env)
+            ):
                 response.begin()
             body = response(start_response)
         except Exception as err:

@@ -219,6 +219,19 @@ def test_an_error_in_the_first_block_is_a_500(app, client, server):
     assert closed == [1]
 
 
+def test_head_makes_no_block(app, client):
+    """A generator that never ran has nothing to close either."""
+    made = []
+
+    def rows():
+        made.append("row")
+        yield b"row"
+
+    app.set_route("/", lambda req: rows())
+    assert client.head("/", environ=UWSGI).status_code == 200
+    assert made == []
+
+
 @pytest.mark.parametrize("count", [0, 1, 5])
 @pytest.mark.parametrize(
     "make", [iter, list, tuple, lambda blocks: (b for b in blocks)]
