@@ -134,7 +134,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize("value", BROKEN, ids=range(len(BROKEN)))
 def test_a_broken_cookie_leads_to_a_call(value):
     found, ctx = examine(f"_px3={value}")
     assert found == "cookie_decryption_failed"
