@@ -28,7 +28,7 @@ from poorwsgi.session import PoorSession
 from poorwsgi.static import failed_precondition, normalised, wanted_spans
 from poorwsgi.urlencoded import parse_query
 
-SIZES = (4096, 16384, 65536)
+SIZES = (1024, 4096, 16384)
 GROWTH = 64
 #: Below this, in seconds, a figure says more about the machine than about us.
 FLOOR = 0.0005
