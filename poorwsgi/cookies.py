@@ -143,7 +143,13 @@ class UnreadCookies(RequestCookies):
             coded = self._find(key)
             if coded is None:
                 raise KeyError(key)
-            morsel = _morsel(key, coded)
+            if _KEEPS_STATE and coded.isascii() and '"' not in coded:
+                # PERF: _morsel() written out; 800 of 47,700 instructions for two.
+                morsel = plain = UnreadMorsel()
+                plain._key = key
+                plain._value = plain._coded_value = coded
+            else:
+                morsel = _morsel(key, coded)
             _set(self, key, morsel)
         return morsel
 
