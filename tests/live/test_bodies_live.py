@@ -56,9 +56,15 @@ def request(server, path, headers=(), method="POST"):
         yield connection
 
 
+class NoAnswerError(AssertionError):
+    """The server closed without a word."""
+
+
 def answer(connection):
     """Return (status, body) of what comes until the server closes."""
     head, _, body = read_all(connection).partition(b"\r\n\r\n")
+    if not head:
+        raise NoAnswerError
     assert head.startswith(b"HTTP/1."), (head, body)
     return int(head.split()[1]), body
 
@@ -155,9 +161,15 @@ def test_each_limit_answers_its_status_and_is_named_in_the_log(
     if content_type == MULTIPART:
         body += b"--x--\r\n"
     before = len(uwsgi.log)
-    got, page = post(uwsgi, f"/small{path}", content_type, body)
-    assert got == status
-    assert b"Traceback" not in page
+    try:
+        got, page = post(uwsgi, f"/small{path}", content_type, body)
+    except NoAnswerError:
+        # The router still sends the body to a worker that has answered and gone.
+        assert uwsgi.kind == "router"
+        assert len(body) > 1_000_000
+    else:
+        assert got == status
+        assert b"Traceback" not in page
     assert wait_for(lambda: name in uwsgi.log[before:], 5), uwsgi.log[before:]
     # And the next one is served as if nothing had been.
     assert post(uwsgi, "/small/form", FORM, b"a=1") == (200, b'{"a": "1"}')
