@@ -24,6 +24,7 @@ from poorwsgi.schema import (
     SETS,
     constraints_of,
     fields_of,
+    found_in,
     is_enum,
     is_object,
     is_pydantic,
@@ -288,10 +289,10 @@ def value_parser(hint: Any) -> Parser:
     check = checker(notes)
     if check is not _no_check:
         return partial(_then, value_parser(hint), check)
-    if isinstance(hint, abc.Hashable) and hint in PLAIN:
-        return PLAIN[hint]
-    if isinstance(hint, abc.Hashable) and hint in TEXTS:
-        return partial(_parse_text, TEXTS[hint])
+    if plain := found_in(PLAIN, hint):
+        return plain
+    if text := found_in(TEXTS, hint):
+        return partial(_parse_text, text)
     if members := members_of(hint):
         return _union_parser(members)
     choices = choices_of(hint)

@@ -25,6 +25,8 @@ if typing.TYPE_CHECKING:
 
     Schema = dict[str, Any]
 
+V = typing.TypeVar("V")
+
 __all__ = ["Schemas"]
 
 PREFIX = "#/components/schemas/"
@@ -129,6 +131,14 @@ def unwrapped(hint: Any) -> tuple[Any, list[Any]]:
             hint = get_args(hint)[0]
         else:
             return hint, notes
+
+
+def found_in(table: dict[Any, V], hint: Any) -> V | None:
+    """Look a hint up; what is Annotated by a dictionary has no hash."""
+    try:
+        return table.get(hint)
+    except TypeError:
+        return None
 
 
 def constraints_of(notes: list[Any]) -> dict[str, Any]:
@@ -246,8 +256,8 @@ class Schemas:
         return schema
 
     def _of_bare(self, hint: Any) -> Schema:
-        if isinstance(hint, abc.Hashable) and hint in SIMPLE:
-            return dict(SIMPLE[hint])
+        if (simple := found_in(SIMPLE, hint)) is not None:
+            return dict(simple)
         if members := members_of(hint):
             return self._of_union(members)
         origin, args = get_origin(hint), get_args(hint)

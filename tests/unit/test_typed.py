@@ -11,6 +11,7 @@ import msgspec
 import pydantic
 import pytest
 
+from poorwsgi import state
 from poorwsgi.fieldstorage import FieldStorage
 from poorwsgi.response import TextResponse
 from poorwsgi.testing import TestClient
@@ -571,3 +572,29 @@ def test_a_model_is_shown_by_the_names_of_its_schema(app):
 
     answer = TestClient(app).post("/x", json={"theValue": 1})
     assert answer.json == {"theValue": 1}
+
+
+NOTED = Annotated[str, {"minLength": 2}]
+
+
+@pytest.mark.parametrize(
+    ("hint", "good", "bad"),
+    [
+        (list[NOTED], [["ab"], []], [["a"], "ab"]),
+        (dict[str, NOTED], [{"x": "ab"}], [{"x": "a"}]),
+    ],
+    ids=["list", "dict"],
+)
+def test_hints_with_notes_that_have_no_hash(app, client, hint, good, bad):
+    """A dictionary in Annotated makes all that contains it unhashable."""
+
+    def take(req, value):
+        return {"value": value}
+
+    take.__annotations__["value"] = Annotated[hint, Body]
+    app.set_route("/", typed(take), state.METHOD_POST)
+    for value in good:
+        assert client.post("/", json=value).json == {"value": value}
+    for value in bad:
+        assert client.post("/", json=value).status_code == 422
+    assert "'minLength': 2" in str(app.openapi())
