@@ -21,6 +21,7 @@ from time import localtime, monotonic, strftime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
+from poorwsgi.blocks import close_body
 from poorwsgi.checks import check
 from poorwsgi.inspector import (
     Mask,
@@ -33,7 +34,7 @@ from poorwsgi.inspector import (
 )
 from poorwsgi.profiling import Profile, profile
 from poorwsgi.render import Html, render
-from poorwsgi.response import Response, close_body
+from poorwsgi.response import Response
 from poorwsgi.results import status_page
 from poorwsgi.state import HTTP_BAD_REQUEST, HTTP_FORBIDDEN, __version__, methods
 from poorwsgi.tracing import PHASES, Recorder, Trace, Watch, observe

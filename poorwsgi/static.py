@@ -16,6 +16,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from poorwsgi.blocks import BLOCK_SIZE, FileBody
 from poorwsgi.headers import (
     check_header,
     http_to_time,
@@ -26,9 +27,7 @@ from poorwsgi.headers import (
     time_to_http,
 )
 from poorwsgi.response import (
-    BLOCK_SIZE,
     POWERED_BY,
-    FileBody,
     FileResponse,
     HTTPException,
     NotModifiedResponse,

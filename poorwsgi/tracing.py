@@ -22,8 +22,8 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from poorwsgi.blocks import close_body
 from poorwsgi.logs import RequestFilter, current, write_access
-from poorwsgi.response import close_body
 from poorwsgi.signature import name_of
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, Generic
 from weakref import WeakValueDictionary
 
+from poorwsgi.blocks import BLOCK_SIZE, close_body, closing_blocks, started
 from poorwsgi.config import Option, digest_algorithms
 from poorwsgi.headers import parse_host
 from poorwsgi.registry import Registry
@@ -33,7 +34,6 @@ from poorwsgi.request import (
 )
 from poorwsgi.response import (
     ANSWERS,
-    BLOCK_SIZE,
     CONTENT_TYPE_HTML,
     HTML,
     JSON,
@@ -48,12 +48,9 @@ from poorwsgi.response import (
     NoContentResponse,
     Response,
     ResponseError,
-    close_body,
-    closing_blocks,
     is_json_value,
     json_answer,
     share_keys,
-    started,
     text_response,
     to_response,
     unusable,

@@ -18,7 +18,13 @@ EXPENSIVE = {
 }
 #: Modules of ours that a request for a static route needs.
 FOR_AN_APPLICATION = {
-    *("poorwsgi", "poorwsgi.state", "poorwsgi.headers", "poorwsgi.config"),
+    *(
+        "poorwsgi",
+        "poorwsgi.state",
+        "poorwsgi.blocks",
+        "poorwsgi.headers",
+        "poorwsgi.config",
+    ),
     *("poorwsgi.routing", "poorwsgi.response", "poorwsgi.request"),
     *("poorwsgi.registry", "poorwsgi.wsgi"),
     # What forms are made of: Request names their classes.

@@ -18,7 +18,7 @@ PACKAGE = Path(poorwsgi.__file__).parent
 LAYERS = [
     [
         *("state", "signature", "headers", "cookies", "config", "render", "jsonstream"),
-        *("urlencoded", "multipart", "longpath"),
+        *("urlencoded", "multipart", "longpath", "blocks"),
     ],
     ["routing", "response", "fieldstorage", "session"],
     ["body", "results"],
