@@ -45,10 +45,12 @@ def environment(version, program):
         return sys.executable
     folder = ROOT / f".venv-{version}"
     python, stamp = folder / "bin/python", folder / ".ready"
-    newest = max((ROOT / name).stat().st_mtime for name in ("setup.cfg",))
+    files = ("setup.cfg", "constraints.txt")
+    newest = max((ROOT / name).stat().st_mtime for name in files)
     if not stamp.exists() or stamp.stat().st_mtime < newest:
         subprocess.run([program, "-m", "venv", folder], check=True)
         pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        pip += ["-c", ROOT / "constraints.txt"]
         subprocess.run([*pip, "-e", f"{ROOT}[test]"], check=True)
         stamp.touch()
     return str(python)
