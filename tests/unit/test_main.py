@@ -93,7 +93,7 @@ def test_second_default_name_is_app(program):
 )
 def test_wrong_usage_ends_with_status_2(program, capsys, argument, message):
     """One line on stderr, no traceback."""
-    assert main(["run", argument]) == 2
+    assert main(["run", argument, "--port=0"]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.startswith("poorwsgi: ")
@@ -112,12 +112,12 @@ def test_wrong_usage_ends_with_status_2(program, capsys, argument, message):
 def test_program_that_fails_ends_with_status_1(program, capsys, text, message):
     """The line names the error and its place; --traceback shows the rest."""
     program.write_text(text)
-    assert main(["run", "program_of_test.py"]) == 1
+    assert main(["run", "program_of_test.py", "--port=0"]) == 1
     shown = capsys.readouterr().err
     assert message in shown
     assert "program_of_test.py:1)" in shown
     assert "Traceback" not in shown
-    assert main(["--traceback", "run", "program_of_test.py"]) == 1
+    assert main(["--traceback", "run", "program_of_test.py", "--port=0"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
