@@ -5,6 +5,8 @@ PYTHON ?= python3
 PORT ?= 8080
 EXAMPLE ?= examples/showcase.py
 PYTEST_ARGS ?=
+# Processes of `make test`: one for each core; 0 is the process of pytest itself.
+JOBS ?= auto
 BENCH_ARGS ?=
 FUZZ_ARGS ?=
 SOAK_ARGS ?=
@@ -68,7 +70,7 @@ run: $(VENV)/.uwsgi ## Serve the example application under uWSGI (PORT=8080, EXA
 
 .PHONY: test
 test: $(VENV)/.ready ## Run the tests that need no server and no browser
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: run-perimeterx
 run-perimeterx: $(VENV)/.ready ## Serve a shop with bot enforcement, beside a fake service

@@ -4,6 +4,7 @@ import signal
 from http.cookies import Morsel
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from poorwsgi import Application
 from poorwsgi.cookies import parse_cookies
@@ -12,6 +13,16 @@ from poorwsgi.testing import TestClient
 # What a shell runs in the background ignores SIGINT, and so would the servers
 # that tests end by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in each run, however busy the machine: what is red today was
+# red yesterday. --hypothesis-profile=default draws new ones, and so does `make fuzz`.
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture

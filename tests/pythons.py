@@ -61,7 +61,8 @@ def main(arguments):
     results = {}
     for version, program in interpreters().items():
         print(f"== Python {version}: {program}", flush=True)
-        command = [environment(version, program), "-m", "pytest", "-q", *arguments]
+        command = [environment(version, program), "-m", "pytest", "-q"]
+        command += ["-n", "auto", "--dist", "loadfile", *arguments]
         results[version] = subprocess.run(command, cwd=ROOT, check=False).returncode
     for version, status in results.items():
         print(f"Python {version}: {'failed' if status else 'passed'}")

@@ -8,8 +8,6 @@ import os
 import signal
 import socket
 import sys
-import time
-from email.utils import formatdate
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -454,8 +452,8 @@ def test_endless_redirect_ends():
         TestClient(redirecting).get("/loop", follow_redirects=True)
 
 
-PAST = formatdate(time.time() - 10, usegmt=True)
-FUTURE = formatdate(time.time() + 86400, usegmt=True)
+PAST = "Sat, 01 Jan 2000 00:00:00 GMT"
+FUTURE = "Fri, 01 Jan 2100 00:00:00 GMT"
 
 
 @pytest.mark.parametrize(
