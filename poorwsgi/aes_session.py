@@ -156,6 +156,7 @@ def _decode(text: str, padded: bool = True) -> bytes:
         data = urlsafe_b64decode(text + padding)
     except ValueError:
         raise SessionError(BAD_DATA) from None
-    if urlsafe_b64encode(data).decode() != text + padding:
+    spelled = urlsafe_b64encode(data).decode()
+    if text != (spelled if padded else spelled.rstrip("=")):
         raise SessionError(BAD_DATA)
     return data

@@ -85,6 +85,14 @@ def test_cutting_or_adding_is_refused(raw):
         assert is_refused(more + raw)
 
 
+@pytest.mark.parametrize("size", range(4))
+def test_padding_is_no_second_spelling(size):
+    session = AESSession(SECRET)
+    session.data = {"user": "x" * size}
+    for padding in "=", "==", "===":
+        assert is_refused(session.write() + padding)
+
+
 def test_mixing_two_cookies_is_refused():
     one, two = written(), written()
     assert is_refused(one[:40] + two[40:])
