@@ -16,6 +16,7 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from hashlib import sha256
 from importlib import import_module
 from logging import getLogger
@@ -171,9 +172,14 @@ class FileStore:
     def _write(self, key: str, value: str, life: float) -> None:
         # mkstemp: readable and writable for its owner only.
         descriptor, temporary = mkstemp(dir=self.directory, prefix=".new-")
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(_with_end(value, life))
-        os.replace(temporary, self._path(key))
+        try:
+            with open(descriptor, "w", encoding="utf-8", newline="") as file:
+                file.write(_with_end(value, life))
+            os.replace(temporary, self._path(key))
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
 
     @contextmanager
     def _locked(self) -> Generator[None]:
@@ -203,6 +209,10 @@ def _read_live(path: str) -> str | None:
         with open(path, encoding="utf-8", newline="") as file:
             return _live(file.read())
     except FileNotFoundError:
+        return None
+    except ValueError:
+        # After a loss of power a file may be empty: it is as good as expired.
+        log.warning("Session file %r is damaged", path)
         return None
 
 
@@ -431,7 +441,8 @@ class StoreSession(Session):
         self.data = {}
         self._shared = store
         self._life = (max_age if max_age is not None else expires) or life
-        self._id = ""
+        # False: the browser has the cookie already, or shall keep what it has.
+        self._must_send = False
         self._forget()
 
     def load(self, cookies: Any = None) -> None:
@@ -461,16 +472,20 @@ class StoreSession(Session):
         if not self._id:
             self._create()
         elif not self._save():
-            # Logged out by another request: what is gone stays gone.
-            self.destroy()
-            return ""
+            # Ended by another request: what is gone stays gone.
+            self._forget()
+            self._destroyed = True
+            return self._store("")
         return self._store(self._id)
 
     def header(self, headers: Any = None) -> list[tuple[str, str]]:
-        """Write, and return the Set-Cookie header; none for an empty session."""
-        if not (self._destroyed or self._id or self.data):
-            return []
-        return super().header(headers)
+        """Write, and return the Set-Cookie header; none if the cookie is not new.
+
+        Another request may have logged in and changed the id meanwhile: its
+        cookie must not be replaced by that of a request which was slower.
+        """
+        self.write()
+        return super().header(headers) if self._must_send else []
 
     def rotate(self) -> None:
         """Give the session a new id; the old one is void at once.
@@ -491,11 +506,15 @@ class StoreSession(Session):
         :raises SessionConflictError: others were faster too many times.
         """
         for _ in range(_TRIES):
+            before, text = deepcopy(self.data), self._text
             change(self.data)
             try:
                 self.write()
             except SessionConflictError:
-                self.load({self._sid: _Named(self._id)})
+                # What was changed before *change* is kept as well.
+                self.data = before
+                self._remember(text)
+                self._follow()
                 continue
             return
         raise SessionConflictError(f"no success in {_TRIES} tries")
@@ -505,6 +524,7 @@ class StoreSession(Session):
         if self._id:
             self._shared.delete(_key(self._id))
             self._forget()
+        self._must_send = True
         super().destroy()
 
     def _create(self) -> None:
@@ -513,6 +533,7 @@ class StoreSession(Session):
         if not self._shared.add(_key(session_id), text, self._life):
             raise StoreError("the store refused a new session")
         self._id = session_id
+        self._must_send = True
         self._remember(text)
 
     def _save(self) -> bool:
@@ -522,14 +543,21 @@ class StoreSession(Session):
         for _ in range(_TRIES):
             text = _text_of(self.data)
             if self._shared.replace(_key(self._id), self._text, text, self._life):
+                self._must_send = True
                 self._remember(text)
                 return True
-            stored = self._shared.get(_key(self._id))
-            if stored is None:
+            if not self._follow():
                 return False
-            self._merge(_data_of(stored))
-            self._remember(stored)
         raise SessionConflictError(f"no success in {_TRIES} tries")
+
+    def _follow(self) -> bool:
+        """Put our changes onto what is stored now; return False if it is gone."""
+        stored = self._shared.get(_key(self._id))
+        if stored is None:
+            return False
+        self._merge(_data_of(stored))
+        self._remember(stored)
+        return True
 
     def _is_old(self) -> bool:
         # Unchanged sessions are written once in a tenth of their life, so that
@@ -561,13 +589,6 @@ class StoreSession(Session):
     def _forget(self) -> None:
         self._id = self._text = ""
         self._loaded = {}
-
-
-class _Named:
-    """Stands for the morsel of a cookie."""
-
-    def __init__(self, value: str) -> None:
-        self.value = value
 
 
 def _key(session_id: str) -> str:

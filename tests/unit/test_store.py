@@ -69,6 +69,27 @@ class TestFiles(StoreContract):
         store.add("new", "x", 60)
         assert len(os.listdir(store.directory)) == 2
 
+    @pytest.mark.parametrize("content", [b"", b"x\ny", b"\xff\n"])
+    def test_damaged_file_counts_as_missing(self, store, content, caplog):
+        store.add("key", "x", 60)
+        path = store._path("key")
+        with open(path, "wb") as file:
+            file.write(content)
+        assert store.get("key") is None
+        assert "is damaged" in caplog.text
+        store.purge()
+        assert not os.path.exists(path)
+        assert store.add("key", "y", 60)
+
+    def test_failed_write_leaves_no_file(self, store, monkeypatch):
+        def full(*args):
+            raise OSError("no space left")
+
+        monkeypatch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="no space"):
+            store.add("key", "x", 60)
+        assert os.listdir(store.directory) == [".lock"]
+
     def test_purge_bears_files_that_vanish(self, store, monkeypatch):
         monkeypatch.setattr(os, "listdir", lambda path: ["0" * 64])
         store.purge()
@@ -256,6 +277,36 @@ class TestSession:
         session.rotate()
         session.destroy()
         assert session.header()[0][1].startswith("SESSID=; expires=")
+
+    def test_cookie_of_a_login_is_not_replaced_by_a_slower_request(self, store):
+        session = StoreSession(store)
+        session.data = {"basket": ["book"]}
+        cookies = cookie_of(session)
+        reader, writer = loaded(store, cookies), loaded(store, cookies)
+        session.rotate()
+        assert cookie_of(session)["SESSID"].value != cookies["SESSID"].value
+        writer.data["basket"] = []
+        assert reader.header() == writer.header() == []
+        assert loaded(store, cookie_of(session)).data == {"basket": ["book"]}
+
+    def test_changed_session_sends_its_cookie_again(self, store):
+        session = StoreSession(store, max_age=60)
+        session.data = {"x": 1}
+        cookies = cookie_of(session)
+        session = loaded(store, cookies, max_age=60)
+        assert session.header() == []
+        session.data["x"] = 2
+        assert cookie_of(session) == cookies
+
+    def test_change_before_an_update_may_conflict(self, store):
+        session = StoreSession(store)
+        session.data = {"x": 0, "y": 0}
+        mine = loaded(store, cookie_of(session))
+        session.update(lambda data: data.update(x=1, y=1))
+        mine.data["x"] = 2
+        with pytest.raises(SessionConflictError, match="x"):
+            mine.update(lambda data: data.update(y=2))
+        assert loaded(store, cookie_of(session)).data == {"x": 1, "y": 1}
 
     def test_removed_key_conflicts_with_a_change(self, store):
         session = StoreSession(store)
