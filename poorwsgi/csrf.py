@@ -114,7 +114,7 @@ class CsrfGuard:
 
     def _has_token(self, req: Any) -> bool:
         secret = self._cookie_of(req)
-        if not secret:
+        if not secret or not req.secret_key:
             return False
         token = req.headers.get(self.header) or req.form.getfirst(self.field, "")
         return check_token(token, req.secret_key, f"csrf {secret}")

@@ -127,6 +127,11 @@ class TestToken:
         app.secret_key = ["new"]
         assert client.post("/", data={"csrf_token": token}).status_code == 403
 
+    def test_without_a_key_no_token_is_right(self, app, client):
+        app.secret_key = None
+        headers = {"Cookie": "csrf=x", "X-CSRF-Token": "x"}
+        assert client.post("/", headers=headers).status_code == 403
+
     def test_two_tokens_of_one_answer_are_the_same(self, app):
         @app.route("/two")
         def two(req):
