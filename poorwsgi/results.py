@@ -297,10 +297,15 @@ def not_modified(req: Any) -> NotModifiedResponse:
     """Return 304 with the validators that the request names."""
     headers = getattr(req, "headers", None) or {}
     return NotModifiedResponse(
-        etag=headers.get("ETag"),
-        content_location=headers.get("Content-Location"),
+        etag=_sendable(headers.get("ETag")),
+        content_location=_sendable(headers.get("Content-Location")),
         date=time_to_http(),
     )
+
+
+def _sendable(value: Any) -> Any:
+    """Return a value of the request's headers, None if an answer cannot have it."""
+    return None if isinstance(value, str) and not value.isprintable() else value
 
 
 def bad_request(req: Any, error: object = None) -> Response:

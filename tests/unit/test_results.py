@@ -174,6 +174,14 @@ def test_not_modified_echoes_validators():
     assert http_to_time(answer.headers["Date"])
 
 
+def test_not_modified_leaves_out_what_no_header_can_have():
+    req = MagicMock()
+    req.headers = {"ETag": '"\x01"', "Content-Location": "/c\x7f"}
+    answer = results.not_modified(req)
+    assert "ETag" not in answer.headers
+    assert "Content-Location" not in answer.headers
+
+
 # -- HTML or JSON ------------------------------------------------------------
 
 
