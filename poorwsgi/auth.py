@@ -68,8 +68,11 @@ class _Hash(NamedTuple):
             n, r, p = map(int, values)
             if kind != "scrypt" or names != ("n", "r", "p"):
                 raise ValueError(kind)
+            # RFC 7914, 2: N is a power of 2, and larger than 1.
+            if n < 2 or n & (n - 1) or min(r, p) < 1:
+                raise ValueError(costs)
             # The file decides what a login costs: within reason.
-            if 128 * n * r * p > 4 * _MAX_MEMORY:
+            if 128 * r * (n + p + 2) > _MAX_MEMORY or 128 * n * r * p > 4 * _MAX_MEMORY:
                 raise ValueError(costs)
             return cls(
                 *(n, r, p),

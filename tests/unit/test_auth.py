@@ -66,6 +66,13 @@ class TestPasswords:
             "$scrypt$n=2,r=8,p=1$A-A_$AAAA",
             "$bcrypt$n=2,r=8,p=1$AAAA$AAAA",
             "$scrypt$n=1073741824,r=8,p=1$AAAA$AAAA",
+            "$scrypt$n=262144,r=8,p=1$AAAA$AAAA",
+            "$scrypt$n=32768,r=8,p=33$AAAA$AAAA",
+            "$scrypt$n=3,r=8,p=1$AAAA$AAAA",
+            "$scrypt$n=1,r=8,p=1$AAAA$AAAA",
+            "$scrypt$n=-2,r=8,p=1$AAAA$AAAA",
+            "$scrypt$n=2,r=0,p=1$AAAA$AAAA",
+            "$scrypt$n=2,r=8,p=0$AAAA$AAAA",
         ],
     )
     def test_what_is_no_hash_is_an_error(self, hashed):
