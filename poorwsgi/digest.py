@@ -450,6 +450,10 @@ def _is_replay(req: Any, authorization: Mapping[str, str], user: str | None) -> 
         client, count = f"{user} {authorization.get('response', '')}", 1
     # Not app.auth_store: an application in a test may be a mock.
     state = vars(req.app)
+    # setdefault is atomic: threads that come first together share one window.
+    window = state.setdefault("_digest_replays", ReplayWindow())
+    # Noted here in any case, for the time when the store is away.
+    is_new = window.let_in(nonce, client, count)
     store = state.get("_auth_store")
     if store is not None and time.time() >= state.get("_digest_store_pause", 0):
         try:
@@ -459,9 +463,7 @@ def _is_replay(req: Any, authorization: Mapping[str, str], user: str | None) -> 
             # nobody shall wait for it in each request meanwhile.
             state["_digest_store_pause"] = time.time() + _STORE_PAUSE
             log.exception("Store of HTTP Digest failed")
-    # setdefault is atomic: threads that come first together share one window.
-    window = state.setdefault("_digest_replays", ReplayWindow())
-    return not window.let_in(nonce, client, count)
+    return not is_new
 
 
 def _add_to(

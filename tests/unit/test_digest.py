@@ -673,6 +673,15 @@ class TestSharedStore:
         assert browser.http.get("/", headers=header).status_code == 401
         assert caplog.text.count("Store of HTTP Digest failed") == 1
 
+    def test_own_window_knows_what_the_store_let_in(self, app):
+        app.auth_store = FakeStore()
+        browser = Browser(app)
+        browser.take(browser.http.get("/"))
+        header = browser.header("/")
+        assert browser.http.get("/", headers=header).status_code == 200
+        app.auth_store = Broken()
+        assert browser.http.get("/", headers=header).status_code == 401
+
     def test_store_that_failed_is_asked_again_later(self, app, clock):
         app.auth_store = Broken()
         browser = Browser(app)
