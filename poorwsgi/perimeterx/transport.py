@@ -144,7 +144,8 @@ class Upstream:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._netloc = parts.netloc
         self._prefix = parts.path.rstrip("/")
-        self._context = context if parts.scheme == "https" else None
+        self._secure = parts.scheme == "https"
+        self._context = context
         self._lock = Lock()
         self._idle: list[Line] = []
 
@@ -228,8 +229,10 @@ class Upstream:
         raise problem
 
     def _secured(self, sock: socket.socket, deadline: Deadline) -> socket.socket:
-        if self._context is None:
+        if not self._secure:
             return sock
+        if self._context is None:
+            raise OSError("no TLS context")
         if not can_begin_tls():
             raise OSError("no connection was open when the worker ended")
         sock.settimeout(deadline.left())
@@ -291,6 +294,6 @@ def read_reply(line: Line, method: str, limit: int) -> tuple[Reply, bool]:
 
 def make_context(bases: Iterable[str]) -> ssl.SSLContext | None:
     """Return one TLS context for all upstreams, None if none needs it."""
-    if any(base.startswith("https:") for base in bases):
+    if any(urlsplit(base).scheme == "https" for base in bases):
         return ssl.create_default_context()
     return None

@@ -93,3 +93,11 @@ def test_no_context_is_made_when_nothing_needs_it():
     context = make_context(["http://a", "https://b"])
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def test_a_scheme_in_capitals_is_no_plain_text(fake):
+    """The authorization token would be readable on its way."""
+    url = f"HTTPS://localhost:{fake.port}"
+    upstream = Upstream(url, make_context([url]))
+    with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+        upstream.exchange(GET, Deadline(10), 1000)
