@@ -182,9 +182,12 @@ def rule_path(environ: WSGIEnvironment) -> str:
     """Return the path that prefix rules are matched with.
 
     SECURITY: an application sees `/x/../login` and `//login` as `/login`, so
-    the rules have to see that too.
+    the rules have to see that too. Some frameworks drop the bytes of a path
+    that are no UTF-8: for them `/lo%FFgin` is `/login`.
     """
-    raw = as_text(str(environ.get("PATH_INFO") or ""))
+    raw = str(environ.get("PATH_INFO") or "")
+    if not raw.isascii():
+        raw = as_bytes(raw).decode("utf-8", "ignore")
     if "//" not in raw and "/." not in raw and raw.startswith("/"):
         return raw
     kept: list[str] = []

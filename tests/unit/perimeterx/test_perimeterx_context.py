@@ -47,8 +47,14 @@ PATHS = [
     ("/..", "/"),
     ("*", "/*"),
     ("/ú\u010d".encode().decode("latin-1"), "/ú\u010d"),
-    ("/\xff", "/\xff"),
-    ("/\ud800\u0123", "/\ud800\u0123"),
+    # Some frameworks drop what is no UTF-8, and route the rest.
+    ("/\xff", "/"),
+    ("/lo\xffgin", "/login"),
+    ("/a/.\xff./b", "/b"),
+    ("/a/\xff/b", "/a/b"),
+    ("/\xc0\xaea", "/a"),
+    ("/ú\u010d/".encode().decode("latin-1") + "\xff", "/ú\u010d/"),
+    ("/\ud800\u0123", "/\u0123"),
 ]
 
 
