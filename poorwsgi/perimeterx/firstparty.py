@@ -50,11 +50,13 @@ trailer trailers transfer-encoding upgrade
 """
 _OWN_HEADERS = """
 host content-length cookie expect x-px-first-party x-px-enforcer-true-ip
-x-forwarded-for
+x-forwarded-for if-none-match if-modified-since
 """
 #: RFC 9110, 7.6.1, and those that RFC 2616 had.
 HOP_BY_HOP = frozenset(_HOP_BY_HOP.split())
-#: Headers of the request that are ours to set, or nobody's.
+#: Headers of the request that are ours to set, or nobody's. Those that ask for
+#: a 304: it would become the default answer, an empty script, and replace the
+#: one that the browser has.
 OWN_HEADERS = frozenset(_OWN_HEADERS.split())
 
 SCRIPT = ("Content-Type", "application/javascript")

@@ -173,6 +173,9 @@ NOT_SENT = {
     "HTTP_TRANSFER_ENCODING": "chunked",
     "HTTP_UPGRADE": "websocket",
     "HTTP_EXPECT": "100-continue",
+    # A 304 is no answer that is handed on.
+    "HTTP_IF_NONE_MATCH": '"tag"',
+    "HTTP_IF_MODIFIED_SINCE": "Sun, 22 Nov 2026 09:00:00 GMT",
     "HTTP_X_EVIL": "a\r\nX-Injected: 1",
     "HTTP_BAD NAME": "x",
     "HTTP_X_WIDE": "\u0123",
