@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poorwsgi.state import REASONS
@@ -82,7 +82,12 @@ def body_parts(body: Any) -> Iterable[bytes]:
         return [body.encode("utf-8")]
     if isinstance(body, bytes | bytearray | memoryview):
         return [bytes(body)]
-    iter(body)  # a TypeError now, while the verdict can still be given
+    # A TypeError now, while the verdict can still be given.
+    iter(body)
+    if isinstance(body, Collection) and not all(
+        isinstance(part, bytes) for part in body
+    ):
+        raise TypeError("a body has parts that are no bytes")
     return body  # type: ignore[no-any-return]
 
 
