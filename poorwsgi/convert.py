@@ -9,10 +9,12 @@ the same hints: what a schema allows is taken, what it forbids is refused.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections import abc
 from datetime import date, datetime
 from enum import Enum
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 from uuid import UUID
@@ -25,6 +27,7 @@ from poorwsgi.schema import (
     constraints_of,
     fields_of,
     found_in,
+    is_alias,
     is_enum,
     is_object,
     is_pydantic,
@@ -32,11 +35,14 @@ from poorwsgi.schema import (
     is_typed_dict,
     members_of,
     unwrapped,
+    value_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeAlias
+
+    Choices: TypeAlias = list[tuple[Any, Any]]
 
     Problems: TypeAlias = list["Problem"]
     Parser: TypeAlias = Callable[[Any, str, Problems], Any]
@@ -72,7 +78,10 @@ def _text_int(text: str) -> int:
 def _text_float(text: str) -> float:
     if _NUMBER(text) is None:
         raise ValueError("is no number")
-    return float(text)
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("is too large")
+    return number
 
 
 def _text_bool(text: str) -> bool:
@@ -116,22 +125,21 @@ SCALARS: dict[Any, Callable[[str], Any]] = {
 }
 
 
-def choices_of(hint: Any) -> dict[Any, Any] | None:
-    """Return what Literal and Enum allow: the value in JSON to that in Python."""
+def choices_of(hint: Any) -> Choices | None:
+    """Return what Literal and Enum allow: pairs of the values in JSON and Python."""
     if is_enum(hint):
-        return {one.value: one for one in hint}
+        return [(to_json(one), one) for one in hint]
     if get_origin(hint) is Literal:
-        return {getattr(one, "value", one): one for one in get_args(hint)}
+        return [(to_json(one), one) for one in get_args(hint)]
     return None
 
 
-def _choose(choices: dict[Any, Any], value: Any) -> Any:
-    if isinstance(value, abc.Hashable):
-        for known, chosen in choices.items():
-            # True is 1, but neither is meant by the other.
-            if known == value and isinstance(known, bool) is isinstance(value, bool):
-                return chosen
-    raise ValueError(f"is none of {', '.join(map(repr, choices))}")
+def _choose(choices: Choices, value: Any) -> Any:
+    for known, chosen in choices:
+        # True is 1, but neither is meant by the other.
+        if known == value and isinstance(known, bool) is isinstance(value, bool):
+            return chosen
+    raise ValueError(f"is none of {', '.join(repr(known) for known, _ in choices)}")
 
 
 def text_parser(hint: Any) -> Parser:
@@ -202,9 +210,7 @@ def _scalar(hint: Any) -> Callable[[str], Any]:
         return scalars[0] if len(scalars) == 1 else partial(_first_scalar, scalars)
     choices = choices_of(hint)
     if choices is not None:
-        return partial(
-            _choose, {_as_text(known): one for known, one in choices.items()}
-        )
+        return partial(_choose, [(_as_text(known), one) for known, one in choices])
     if hint in SCALARS:
         return SCALARS[hint]
     raise TypeError(f"no text can be made to {hint!r}; annotate it with Body()")
@@ -234,17 +240,25 @@ def _as_text(value: Any) -> str:
 
 # -- constraints -------------------------------------------------------------------
 
+#: SECURITY: to Python a line feed may follow it, to JSON Schema nothing may.
+_LAST_DOLLAR = re.compile(r"(?<!\\)\$\Z")
 #: Each constraint, what has to be true of value and bound, and what to say else.
 CHECKS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "ge": (lambda value, bound: value >= bound, "is less than {}"),
     "gt": (lambda value, bound: value > bound, "is not greater than {}"),
     "le": (lambda value, bound: value <= bound, "is greater than {}"),
     "lt": (lambda value, bound: value < bound, "is not less than {}"),
-    "multiple_of": (lambda value, bound: value % bound == 0, "is no multiple of {}"),
+    "multiple_of": (
+        # As decimal numbers: to floats 1 is no multiple of 0.1.
+        lambda value, bound: Fraction(str(value)) % Fraction(str(bound)) == 0,
+        "is no multiple of {}",
+    ),
     "min_length": (lambda value, bound: len(value) >= bound, "is shorter than {}"),
     "max_length": (lambda value, bound: len(value) <= bound, "is longer than {}"),
     "pattern": (
-        lambda value, bound: re.search(bound, value) is not None,
+        lambda value, bound: (
+            re.search(_LAST_DOLLAR.sub(r"\\Z", bound), value) is not None
+        ),
         "does not match {}",
     ),
 }
@@ -298,6 +312,8 @@ def value_parser(hint: Any) -> Parser:
     choices = choices_of(hint)
     if choices is not None:
         return partial(_parse_choice, choices)
+    if is_alias(hint):
+        return AliasParser(hint)
     if is_pydantic(hint):
         return partial(_parse_pydantic, hint)
     if is_struct(hint):
@@ -336,9 +352,12 @@ def _parse_float(value: Any, place: str, problems: Problems) -> Any:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return refuse("is no number", place, problems)
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
+        number = math.inf
+    if math.isinf(number):  # also of a text such as 1e999
         return refuse("is too large", place, problems)
+    return number
 
 
 def _parse_str(value: Any, place: str, problems: Problems) -> Any:
@@ -368,9 +387,7 @@ PLAIN: dict[Any, Parser] = {
 }
 
 
-def _parse_choice(
-    choices: dict[Any, Any], value: Any, place: str, problems: Problems
-) -> Any:
+def _parse_choice(choices: Choices, value: Any, place: str, problems: Problems) -> Any:
     try:
         return _choose(choices, value)
     except ValueError as err:
@@ -406,8 +423,8 @@ def _container_parser(hint: Any) -> Parser:
         item = value_parser(args[0]) if args else _no_check
         return partial(_parse_items, item, set if kind is abc.Set else make)
     if kind in MAPPINGS:
-        item = value_parser(args[1]) if len(args) == 2 else _no_check
-        return partial(_parse_mapping, item)
+        name, value = args if len(args) == 2 else (str, Any)
+        return partial(_parse_mapping, _scalar(name), value_parser(value))
     raise TypeError(f"no JSON value can be made to {hint!r}")
 
 
@@ -440,18 +457,45 @@ def _parse_items(
     return made
 
 
-def _parse_mapping(item: Parser, value: Any, place: str, problems: Problems) -> Any:
+def _parse_mapping(
+    name: Callable[[str], Any],
+    item: Parser,
+    value: Any,
+    place: str,
+    problems: Problems,
+) -> Any:
     if not isinstance(value, dict):
         return refuse("is no object", place, problems)
-    return {
-        name: item(one, f"{place}/{_escaped(name)}", problems)
-        for name, one in value.items()
-    }
+    found = {}
+    for text, one in value.items():
+        inner = _below(place, text)
+        try:
+            found[name(text)] = item(one, inner, problems)
+        except ValueError as err:
+            refuse(f"has a name that {err}", inner, problems)
+    return found
+
+
+def _below(place: str, name: str) -> str:
+    return f"{place}/{_escaped(name)}"
 
 
 def _escaped(name: str) -> str:
     """Return a name as a step of a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+class AliasParser:
+    """The parser of an alias that contains itself, made on first use."""
+
+    def __init__(self, alias: Any):
+        self._alias = alias
+        self._parse: Parser | None = None
+
+    def __call__(self, value: Any, place: str, problems: Problems) -> Any:
+        if self._parse is None:
+            self._parse = value_parser(value_of(self._alias))
+        return self._parse(value, place, problems)
 
 
 class ObjectParser:
@@ -469,9 +513,9 @@ class ObjectParser:
         before, values = len(problems), {}
         for name, parse, is_required in self._fields or self._made():
             if name in value:
-                values[name] = parse(value[name], f"{place}/{name}", problems)
+                values[name] = parse(value[name], _below(place, name), problems)
             elif is_required:
-                refuse("is missing", f"{place}/{name}", problems)
+                refuse("is missing", _below(place, name), problems)
         if len(problems) > before:
             return None
         try:
@@ -564,7 +608,9 @@ class ObjectEncoder:
     def __call__(self, value: Any) -> Any:
         if self._fields is None:
             fields = fields_of(self._hint)
-            self._fields = [(one.name, encoder(one.hint)) for one in fields]
+            self._fields = [
+                (one.name, encoder(one.hint)) for one in fields if not one.is_write_only
+            ]
         if isinstance(value, dict):
             return {n: encode(value[n]) for n, encode in self._fields if n in value}
         return {n: encode(getattr(value, n)) for n, encode in self._fields}

@@ -24,7 +24,7 @@ from poorwsgi.openapi_document import load_document, quoted
 from poorwsgi.render import FOLDER, render
 from poorwsgi.response import BaseResponse, FileResponse, Response, TextResponse, abort
 from poorwsgi.routing import Rule, re_filter
-from poorwsgi.schema import Schemas, hints_of, members_of, unwrapped
+from poorwsgi.schema import Schemas, hints_of, is_plain, members_of, unwrapped
 from poorwsgi.signature import name_of
 from poorwsgi.state import HTTP_NOT_FOUND, METHOD_ALL, REASONS, sorted_methods
 from poorwsgi.target import UsageError, add_application
@@ -342,7 +342,7 @@ class Operation:
                     made["description"] = schema.pop("description")
                 if one.is_required:
                     made["required"] = True
-                elif isinstance(one.default, (str, int, float)):
+                elif is_plain(one.default):
                     schema["default"] = getattr(one.default, "value", one.default)
                 yield {**made, "schema": without_null(schema)}
 
@@ -406,8 +406,7 @@ class Operation:
         return {**made, "default": {"description": "Any other error."}}
 
     def _problems(self, code: int) -> dict[str, Any]:
-        self._schemas.components.setdefault("Problems", PROBLEMS)
-        schema = {"schema": {"$ref": "#/components/schemas/Problems"}}
+        schema = {"schema": self._schemas.component("Problems", PROBLEMS)}
         content = dict.fromkeys(("application/json", PROBLEM_JSON), schema)
         return {"description": REASONS[code], "content": content}
 

@@ -9,6 +9,7 @@ describe themselves, so neither package is imported here unless one is met.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import sys
 import types
@@ -73,13 +74,15 @@ KEYWORDS = {key: name for table in (CONSTRAINTS, ITEMS) for name, key in table.i
 class Field(typing.NamedTuple):
     """A member of an object: hint, and default (`MISSING` if it is required).
 
-    What a dataclass sets by itself (``init=False``) is only read by clients.
+    What a dataclass sets by itself (``init=False``) is only read by clients; what
+    it does not keep (``InitVar``) is only written by them.
     """
 
     name: str
     hint: Any
     default: Any
     is_read_only: bool = False
+    is_write_only: bool = False
 
 
 MISSING: Any = dataclasses.MISSING
@@ -103,17 +106,23 @@ def hints_of(thing: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(thing, include_extras=True)
     except Exception:  # names that only a type checker sees, mostly `Request`
-        return dict(_hints_one_by_one(thing))
+        owners = reversed(getattr(thing, "__mro__", (thing,)))
+        return {n: one for owner in owners for n, one in _hints_one_by_one(owner)}
 
 
 def _hints_one_by_one(thing: Any) -> Iterator[tuple[str, Any]]:
     names = getattr(thing, "__globals__", None)
     if names is None:
         names = vars(sys.modules.get(getattr(thing, "__module__", ""), object))
+    # `class Box[T]` knows names that its module does not: T, and its own where it
+    # stands in a function.
+    inner = {one.__name__: one for one in getattr(thing, "__type_params__", ())}
+    if isinstance(thing, type):
+        inner[thing.__name__] = thing
     for name, hint in getattr(thing, "__annotations__", {}).items():
         alone = types.SimpleNamespace(__annotations__={name: hint})
         with suppress(Exception):
-            yield from typing.get_type_hints(alone, names, None, True).items()
+            yield from typing.get_type_hints(alone, names, inner, True).items()
 
 
 def unwrapped(hint: Any) -> tuple[Any, list[Any]]:
@@ -125,12 +134,38 @@ def unwrapped(hint: Any) -> tuple[Any, list[Any]]:
             hint = hint.__origin__
         elif isinstance(hint, NewType):
             hint = hint.__supertype__
-        elif type(hint).__name__ == "TypeAliasType":  # `type X = ...` of Python 3.12
-            hint = hint.__value__
+        elif is_alias(hint) and not is_recursive(hint):
+            hint = value_of(hint)
         elif get_origin(hint) in REQUIREMENTS:
             hint = get_args(hint)[0]
         else:
             return hint, notes
+
+
+def is_alias(hint: Any) -> bool:
+    """Return True for ``type X = ...`` of Python 3.12, and for ``X[int]`` of one."""
+    return type(get_origin(hint) or hint).__name__ == "TypeAliasType"
+
+
+def value_of(alias: Any) -> Any:
+    """Return what an alias stands for."""
+    kind = get_origin(alias) or alias
+    given = dict(zip(kind.__type_params__, get_args(alias), strict=False))
+    return filled(kind.__value__, given)
+
+
+def is_recursive(alias: Any) -> bool:
+    """Return True for an alias that stands in what it stands for."""
+    wanted = get_origin(alias) or alias
+    seen, hints = set(), [wanted.__value__]
+    while hints:
+        hint = hints.pop()
+        kind = get_origin(hint) or hint
+        if is_alias(kind) and kind not in seen:
+            seen.add(kind)
+            hints.append(kind.__value__)
+        hints += get_args(hint)
+    return wanted in seen
 
 
 def found_in(table: dict[Any, V], hint: Any) -> V | None:
@@ -194,21 +229,55 @@ def is_typed_dict(hint: Any) -> bool:
 def fields_of(hint: Any) -> Iterator[Field]:
     """Yield the members of a dataclass or a TypedDict, of ``Page[int]`` as well."""
     kind = get_origin(hint) or hint
-    hints = hints_of(kind)
-    given = dict(zip(getattr(kind, "__parameters__", ()), get_args(hint), strict=False))
-    if given:
-        hints = {name: filled(one, given) for name, one in hints.items()}
+    hints = _filled_hints(kind, get_args(hint))
     if not dataclasses.is_dataclass(kind):
         for name, one in hints.items():
             is_required = _is_required(kind, name, one)
             yield Field(name, one, MISSING if is_required else None)
         return
-    for field in dataclasses.fields(kind):
+    kept = {field.name for field in dataclasses.fields(kind)}
+    for field in kind.__dataclass_fields__.values():
+        one = hints.get(field.name, Any)
+        is_passed_on = isinstance(one, dataclasses.InitVar)
+        if field.name not in kept and not is_passed_on:
+            continue  # ClassVar
         default: Any = field.default
         if default is MISSING and field.default_factory is not MISSING:
             default = field.default_factory
-        one = hints.get(field.name, Any)
-        yield Field(field.name, one, default, is_read_only=not field.init)
+        one = one.type if isinstance(one, dataclasses.InitVar) else one
+        yield Field(field.name, one, default, not field.init, is_passed_on)
+
+
+def _filled_hints(kind: Any, args: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the hints of a class, with what is given for its type variables."""
+    given = _given(kind, args)
+    hints = hints_of(kind)
+    if not any(given.values()):
+        return hints
+    if is_typed_dict(kind):  # it does not know which base a member comes from
+        merged = {name: one for table in given.values() for name, one in table.items()}
+        return {name: filled(hint, merged) for name, hint in hints.items()}
+    tables = {
+        name: given[owner]
+        for owner in reversed(kind.__mro__)
+        for name in getattr(owner, "__annotations__", ())
+        if owner in given
+    }
+    return {name: filled(hint, tables.get(name, {})) for name, hint in hints.items()}
+
+
+def _given(kind: Any, args: tuple[Any, ...]) -> dict[Any, dict[Any, Any]]:
+    """Return what a class, and each of its bases, has for its type variables.
+
+    The T of one is not the T of the other.
+    """
+    given = dict(zip(getattr(kind, "__parameters__", ()), args, strict=False))
+    table: dict[Any, dict[Any, Any]] = {}
+    for base in vars(kind).get("__orig_bases__", kind.__bases__):
+        inner = tuple(filled(one, given) for one in get_args(base))
+        if isinstance(get_origin(base) or base, type):  # TypedDict is none
+            table |= _given(get_origin(base) or base, inner)
+    return {**table, kind: given}
 
 
 def _is_required(kind: Any, name: str, hint: Any) -> bool:
@@ -255,6 +324,10 @@ class Schemas:
             schema = annotated(schema, notes)
         return schema
 
+    def component(self, name: str, schema: Schema) -> Schema:
+        """Return a reference to a schema, which becomes a component."""
+        return self._adopted({"$ref": PREFIX + name}, {name: schema})
+
     def _of_bare(self, hint: Any) -> Schema:
         if (simple := found_in(SIMPLE, hint)) is not None:
             return dict(simple)
@@ -265,6 +338,8 @@ class Schemas:
             return enum_schema([getattr(one, "value", one) for one in args])
         if is_enum(hint):
             return self._named(hint, lambda: enum_schema([one.value for one in hint]))
+        if is_alias(hint):
+            return self._named(hint, lambda: self.of(value_of(hint)))
         if is_pydantic(hint):
             return self._of_pydantic(hint)
         if is_struct(hint):
@@ -295,11 +370,16 @@ class Schemas:
             items = self.of(args[0]) if args else {}
             return {"type": "array", "items": items, "uniqueItems": True}
         if kind in MAPPINGS:
-            values = self.of(args[1]) if len(args) == 2 else {}
-            return {"type": "object"} | (
-                {"additionalProperties": values} if values else {}
-            )
+            return self._of_mapping(*args) if len(args) == 2 else {"type": "object"}
         return {}
+
+    def _of_mapping(self, name: Any, value: Any) -> Schema:
+        names, values = name_schema(name), self.of(value)
+        return {
+            "type": "object",
+            **({"propertyNames": names} if names else {}),
+            **({"additionalProperties": values} if values else {}),
+        }
 
     def _of_object(self, hint: Any) -> Schema:
         fields = list(fields_of(hint))
@@ -321,10 +401,10 @@ class Schemas:
 
     def _of_field(self, field: Field) -> Schema:
         schema = self.of(field.hint)
-        if isinstance(field.default, (str, int, float)) and not is_enum(
-            type(field.default)
-        ):
+        if is_plain(field.default) and not is_enum(type(field.default)):
             schema["default"] = field.default
+        if field.is_write_only:
+            schema["writeOnly"] = True
         return {**schema, "readOnly": True} if field.is_read_only else schema
 
     def _named(self, hint: Any, make: Callable[[], Schema]) -> Schema:
@@ -391,10 +471,10 @@ def title_of(hint: Any) -> str:
 def component_name(title: str, known: Container[str]) -> str:
     """Return a name that a component may have, one that is not known yet.
 
-    >>> component_name("Page[int]", {"Page_int"})
-    'Page_int2'
+    >>> component_name("Page[int]", {"Page_int"}), component_name("Ž", {})
+    ('Page_int2', 'Type')
     """
-    name = re.sub(r"[^a-zA-Z0-9._-]+", "_", title).strip("_")
+    name = re.sub(r"[^a-zA-Z0-9._-]+", "_", title).strip("_") or "Type"
     number, free = 1, name
     while free in known:
         number += 1
@@ -414,6 +494,28 @@ def renamed(schema: Any, names: dict[str, str]) -> Any:
     return schema
 
 
+def is_plain(value: Any) -> bool:
+    """Return True for a value that stands in JSON as it is."""
+    if isinstance(value, float):
+        return math.isfinite(value)  # there is no Infinity
+    return isinstance(value, (str, int))
+
+
+def name_schema(hint: Any) -> Schema:
+    """Return the schema of the names in an object, {} if any will do.
+
+    >>> name_schema(Literal["a", 1])
+    {'enum': ['a', '1']}
+    """
+    hint = unwrapped(hint)[0]
+    if hint is int:
+        return {"pattern": "^-?[0-9]+$"}
+    values = [one.value for one in hint] if is_enum(hint) else get_args(hint)
+    if is_enum(hint) or get_origin(hint) is Literal:
+        return {"enum": [str(getattr(one, "value", one)) for one in values]}
+    return {}
+
+
 def enum_schema(values: list[Any]) -> Schema:
     """Return the schema of some values, with their type if it is one."""
     kinds = {type(value) for value in values}
@@ -426,7 +528,8 @@ def enum_schema(values: list[Any]) -> Schema:
 def annotated(schema: Schema, notes: list[Any]) -> Schema:
     """Return a schema with what the metadata of Annotated adds."""
     added: Schema = {}
-    names = {**CONSTRAINTS, **ITEMS} if schema.get("type") == "array" else CONSTRAINTS
+    kinds = [one.get("type") for one in (schema, *schema.get("anyOf", ()))]
+    names = {**CONSTRAINTS, **ITEMS} if "array" in kinds else CONSTRAINTS
     for name, value in constraints_of(notes).items():
         added[names[name]] = value
     for note in notes:

@@ -30,6 +30,7 @@ from poorwsgi.schema import (
     MAPPINGS,
     SEQUENCES,
     hints_of,
+    is_alias,
     is_object,
     members_of,
     unwrapped,
@@ -149,12 +150,12 @@ def _source(hint: Any) -> Source:
 
 
 def _is_body(hint: Any) -> bool:
-    """Return True for objects, and for lists of them."""
+    """Return True for objects, lists of them, and aliases that contain themselves."""
     bare = unwrapped(hint)[0]
     kind, args = get_origin(bare) or bare, get_args(bare)
     if kind in SEQUENCES and args:
         return _is_body(args[0])
-    return kind in MAPPINGS or is_object(bare)
+    return kind in MAPPINGS or is_object(bare) or is_alias(bare)
 
 
 def is_file(hint: Any) -> bool:

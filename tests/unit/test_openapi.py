@@ -2,10 +2,11 @@
 
 import importlib.util
 import json
+import math
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
@@ -133,6 +134,23 @@ def described(app, **options):
             {"type": ["integer", "null"], "maximum": 3},
         ),
         (Annotated[int, {"examples": [5]}], {"type": "integer", "examples": [5]}),
+        (
+            Annotated[list[int] | None, Query(min_length=1)],
+            {
+                "anyOf": [
+                    {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+                    {"type": "null"},
+                ]
+            },
+        ),
+        (
+            dict[Literal["a", 2], Any],
+            {"type": "object", "propertyNames": {"enum": ["a", "2"]}},
+        ),
+        (
+            dict[int, Any],
+            {"type": "object", "propertyNames": {"pattern": "^-?[0-9]+$"}},
+        ),
         (complex, {}),
     ],
 )
@@ -188,6 +206,20 @@ class Page(Generic[T]):
     made: int = field(init=False, default=0)
 
 
+@dataclass
+class NumberPage(Page[int]):
+    total: float = math.inf
+    tag: InitVar[str] = ""
+
+
+class Pair(TypedDict, Generic[T]):
+    left: T
+
+
+class NumberPair(Pair[int]):
+    right: int
+
+
 class Tree(pydantic.BaseModel):
     kids: list["Tree"] = []
 
@@ -217,6 +249,96 @@ def test_a_generic_type_is_filled_and_has_a_name_that_is_allowed():
         "required": ["items"],
     }
     assert schemas.of(Box[int]) == {"$ref": "#/components/schemas/Box_int"}
+
+
+def test_a_subclass_of_a_filled_type_is_filled():
+    schemas = Schemas()
+    schemas.of(NumberPage)
+    properties = schemas.components["NumberPage"]["properties"]
+    assert properties["items"] == {"type": "array", "items": {"type": "integer"}}
+    schemas.of(NumberPair)
+    properties = schemas.components["NumberPair"]["properties"]
+    assert properties == {"left": {"type": "integer"}, "right": {"type": "integer"}}
+
+
+def test_what_a_dataclass_does_not_keep_is_only_written():
+    schemas = Schemas()
+    schemas.of(NumberPage)
+    tag = schemas.components["NumberPage"]["properties"]["tag"]
+    assert tag == {"type": "string", "default": "", "writeOnly": True}
+
+
+def test_a_default_that_json_does_not_have_is_not_shown(app):
+    @app.get("/x")
+    @typed
+    def handler(req, limit: float = math.inf) -> NumberPage: ...
+
+    text = json.dumps(described(app), allow_nan=False)
+    assert '"default": ""' in text
+
+
+def test_a_class_may_have_a_name_in_any_script(app):
+    @app.get("/x")
+    @typed
+    def handler(req) -> Enum("価格", {"A": "a"}): ...
+
+    assert list(described(app)["components"]["schemas"]) == ["Type"]
+
+
+def test_a_class_of_the_user_may_be_called_problems(app):
+    @dataclass
+    class Problems:
+        count: int
+
+    @app.get("/x")
+    @typed
+    def handler(req, number: int) -> Problems: ...
+
+    responses = described(app)["paths"]["/x"]["get"]["responses"]
+    content = responses["200"]["content"]["application/json"]
+    assert content["schema"] == {"$ref": "#/components/schemas/Problems"}
+    content = responses["422"]["content"]["application/json"]
+    assert content["schema"] == {"$ref": "#/components/schemas/Problems2"}
+
+
+ALIASES = """
+type Json = dict[str, Json] | list[Json] | str | int | None
+type Two[T] = tuple[T, T]
+
+@dataclass
+class Bag[T]:
+    item: T
+    more: "list[Bag[T]]"
+
+@dataclass
+class IntBag(Bag[int]):
+    json: Json
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs PEP 695")
+def test_aliases_and_classes_of_new_python(app):
+    names = {"dataclass": dataclass, "__name__": __name__}
+    exec(ALIASES, names)  # older Pythons can not read it
+    schemas = Schemas()
+    assert schemas.of(names["Two"][int]) == Schemas().of(tuple[int, int])
+    schemas.of(names["IntBag"])
+    properties = schemas.components["IntBag"]["properties"]
+    assert properties["item"] == {"type": "integer"}
+    assert properties["more"]["items"] == {"$ref": "#/components/schemas/Bag_int"}
+    assert properties["json"] == {"$ref": "#/components/schemas/Json"}
+
+    @app.post("/x")
+    @typed
+    def handler(req, value):
+        return value
+
+    annotations = {"value": names["Json"], "return": names["Json"]}
+    handler.__typed__.fun.__annotations__ = annotations
+    described(app)
+    value = {"a": [1, None, {"b": "c"}]}
+    assert TestClient(app).post("/x", json=value).json == value
+    assert TestClient(app).post("/x", json={"a": [1.5]}).status_code == 422
 
 
 def test_a_model_may_contain_itself():
@@ -249,7 +371,16 @@ def test_a_typed_dict_with_annotations_in_texts_knows_what_is_required():
 
 KINDS = [
     *(None, Any, bytes, datetime, Color, Item, Person, Model, Struct, UserId, Later),
-    *(Page[int], Page[Item], Box[Tree], Box[int], Tree, Item | Struct | None),
+    *(
+        NumberPage,
+        NumberPair,
+        Page[int],
+        Page[Item],
+        Box[Tree],
+        Box[int],
+        Tree,
+        Item | Struct | None,
+    ),
     *(Literal["a", 1, None], tuple[()], tuple[int, str], tuple[Item, int]),
     *(dict[str, list[set[int]]], Annotated[Item, {"description": "One"}], complex),
 ]
