@@ -16,8 +16,6 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
-from contextlib import suppress
-from inspect import isawaitable
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -68,8 +66,11 @@ class MoesifMiddleware(Service):
     def _flushing(self, send: Send) -> Send:
         async def flushing_send(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown."):
-                # In a thread: the loop has other things to finish.
-                await asyncio.to_thread(self.flush, SHUTDOWN_TIMEOUT)
+                if is_asyncio():
+                    # In a thread: the loop has other things to finish.
+                    await asyncio.to_thread(self.flush, SHUTDOWN_TIMEOUT)
+                else:
+                    self.flush(SHUTDOWN_TIMEOUT)
             await send(message)
 
         return flushing_send
@@ -99,7 +100,7 @@ class _Recorded:
         self._scope = scope
         self._ahead: deque[Message] = deque()
         self._request_ended = False
-        self._response_ended = False
+        self._receiving = 0
         self._copies_response = False
         self._send_error: BaseException | None = None
         self._added: Pairs = ()
@@ -114,7 +115,11 @@ class _Recorded:
     async def receive(self) -> Message:
         if self._ahead:
             return self._ahead.popleft()
-        return self._note(await self._receive())
+        self._receiving += 1
+        try:
+            return self._note(await self._receive())
+        finally:
+            self._receiving -= 1
 
     def _note(self, message: Message) -> Message:
         if message["type"] == "http.request":
@@ -133,17 +138,25 @@ class _Recorded:
         while not self._request_ended and self.exchange.request_body.room >= 0:
             self._ahead.append(self._note(await self._receive()))
 
-    def _read_rest(self) -> None:
+    async def _read_rest(self) -> None:
         """Take what the application left unread, if it is here already.
 
         A receive that would wait is given up: by now nobody else needs it.
         """
-        while not self._request_ended and self.exchange.request_body.room >= 0:
-            waiting = self._receive()
-            message = result_at_hand(waiting)
+        if not may_have_body(self._scope) or not is_asyncio():
+            return
+        while self._may_read_rest():
+            message = await result_at_hand(self._receive())
             if message is None:
                 return
             self._ahead.append(self._note(message))
+
+    def _may_read_rest(self) -> bool:
+        return not (
+            self._request_ended
+            or self._receiving  # the application is at it, in another task
+            or self.exchange.request_body.room < 0
+        )
 
     # The response
 
@@ -155,14 +168,13 @@ class _Recorded:
             self._body(message)
         ends = kind in _LAST_MESSAGES and not message.get("more_body", False)
         if ends and self._middleware.settings.log_body:
-            self._read_rest()
+            await self._read_rest()
         try:
             await self._send(message)
         except BaseException as error:
             self._send_error = error
             raise
         if ends:
-            self._response_ended = True
             await self._conclude()
 
     def _start(self, message: Message) -> Message:
@@ -257,21 +269,65 @@ _LAST_MESSAGES = frozenset(
 )
 
 
-def result_at_hand(awaitable: Awaitable[Message]) -> Message | None:
-    """Return the result of a coroutine that need not wait for it, else None."""
-    if not isawaitable(awaitable) or not hasattr(awaitable, "send"):
-        return None
-    coroutine: Any = awaitable
+def may_have_body(scope: Scope) -> bool:
+    """Tell whether a request may have a body that can be had without a word.
+
+    A client that waits for "100 Continue" has sent nothing: leave it alone.
+    """
+    headers = {name.lower(): value for name, value in scope.get("headers") or ()}
+    if b"expect" in headers:
+        return False
+    if b"content-length" in headers:
+        return bool(headers[b"content-length"] != b"0")
+    return b"transfer-encoding" in headers or scope["method"] not in _BODILESS
+
+
+_BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE"))
+
+#: Turns of the event loop within which a message counts as being there. A server
+#: takes one, each middleware of Starlette in between some more.
+TURNS = 20
+
+
+async def result_at_hand(awaitable: Awaitable[Message]) -> Message | None:
+    """Return what receive() gives within a few turns of the loop, else None.
+
+    It runs in a task of its own: what others have around it (cancel scopes, task
+    groups) breaks if a coroutine is given up without being cancelled.
+    """
+    task = asyncio.ensure_future(awaitable)
     try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        message: Message = stop.value
-        return message
-    except Exception:
-        return None
-    with suppress(RuntimeError):  # it may not want to be given up
-        coroutine.close()
+        if await is_soon_done(task):
+            return None if task.cancelled() or task.exception() else task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(forget_result)
+    await is_soon_done(task)
     return None
+
+
+def is_asyncio() -> bool:
+    """Tell whether asyncio runs this; trio may as well."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def is_soon_done(task: asyncio.Future[Any]) -> bool:
+    for _ in range(TURNS):
+        if task.done():
+            return True
+        await asyncio.sleep(0)
+    return task.done()
+
+
+def forget_result(task: asyncio.Future[Any]) -> None:
+    """Look at the exception of a task, so that nobody complains about it."""
+    if not task.cancelled():
+        task.exception()
 
 
 def see(scope: Scope) -> Seen:

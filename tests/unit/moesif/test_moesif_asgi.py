@@ -9,6 +9,7 @@ import pytest
 from moesif_worlds import PlainASGI, call_asgi, make_scope, read_body
 
 from poorwsgi.moesif.asgi import MoesifMiddleware, see
+from poorwsgi.moesif.core import finish_at_once
 
 
 @pytest.fixture
@@ -62,6 +63,110 @@ def test_a_multipart_response_is_not_recorded(wrap):
     one = wrap(ok(FORM, headers=kind))
     assert one.request("GET", "/").body == FORM
     assert "body" not in one.event()["response"]
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", b""), ("POST", b'{"n": 1}')])
+def test_middleware_of_starlette_around_it_works_on(make_site, method, body):
+    """Each has a task group around receive(), which must not be given up."""
+    from starlette.middleware.base import BaseHTTPMiddleware
+
+    class Around(BaseHTTPMiddleware):
+        async def dispatch(self, request, call_next):
+            return await call_next(request)
+
+    one = make_site(PlainASGI)
+    scope = make_scope(method, "/unread", body=body)
+    application = Around(Around(one.middleware))
+    reply = asyncio.run(call_asgi(application, scope, [body]))
+    assert (reply.status, reply.body) == (200, b"done")
+    assert one.event()["request"].get("body") == ({"n": 1} if body else None)
+
+
+def test_nothing_is_received_beside_the_application(wrap):
+    """The application waits for the client to go away while it answers."""
+    calls = []
+
+    async def receive():
+        calls.append("receive")
+        await asyncio.sleep(3600)
+
+    async def application(scope, receive, send):
+        waiting = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        await ok(b"x")(scope, receive, send)
+        waiting.cancel()
+
+    async def send(message):
+        pass
+
+    one = wrap(application)
+    asyncio.run(one.middleware(make_scope("POST", "/", body=b"ab"), receive, send))
+    assert calls == ["receive"]
+    assert "body" not in one.event()["request"]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {}),
+        ("POST", {"Content-Length": "0"}),
+        ("POST", {"Content-Length": "5", "Expect": "100-continue"}),
+    ],
+)
+def test_no_body_is_asked_for_where_none_is(wrap, method, headers):
+    async def receive():
+        raise AssertionError("nobody has asked for the body")
+
+    async def send(message):
+        pass
+
+    one = wrap(ok(b"x"))
+    asyncio.run(one.middleware(make_scope(method, "/", headers), receive, send))
+    assert one.event()["response"]["status"] == 200
+
+
+def test_a_message_that_does_not_come_is_not_waited_for(wrap):
+    given_up = []
+
+    async def receive():
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            given_up.append(True)
+            raise
+
+    async def send(message):
+        given_up.append(message["type"])
+
+    one = wrap(ok(b"x"))
+    asyncio.run(one.middleware(make_scope("POST", "/"), receive, send))
+    assert given_up == [
+        "http.response.start",
+        "http.response.body",
+        True,
+        "http.response.body",
+    ]
+    one.events(1)
+
+
+def test_it_runs_without_asyncio(wrap):
+    """Servers that run trio have no event loop of asyncio."""
+    messages = [{"type": "lifespan.shutdown"}, {"type": "http.request", "body": b"{}"}]
+
+    async def receive():
+        return messages.pop()
+
+    async def send(message):
+        pass
+
+    async def lifespan(scope, receive, send):
+        await send({"type": "lifespan.shutdown.complete"})
+
+    one = wrap(ok(b"x"))
+    finish_at_once(one.middleware(make_scope("POST", "/"), receive, send))
+    one.middleware.app = lifespan
+    finish_at_once(one.middleware({"type": "lifespan"}, receive, send))
+    assert len(one.collector.events) == 1
 
 
 def test_other_scopes_pass(wrap):
