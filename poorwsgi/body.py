@@ -96,6 +96,7 @@ LARGE_ENOUGH = 32768
 MAX_CHUNK = 1048576
 MAX_CHUNK_LINE = 4096
 MAX_TRAILERS = 16384
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 
@@ -542,13 +543,11 @@ class ChunkedInput:
         digits, extension, _ = line.removesuffix(b"\r\n").partition(b";")
         if extension:
             digits = digits.rstrip(b" \t")
-        # isalnum(), since int() takes signs, blanks and underscores as well.
-        if not line.endswith(b"\r\n") or not digits.isalnum() or len(digits) > 16:
+        # int() takes signs, blanks, underscores and "0x" as well.
+        is_number = 0 < len(digits) <= 16 and not digits.strip(_HEX_DIGITS)
+        if not is_number or not line.endswith(b"\r\n"):
             raise BodyError(f"bad chunk size: {line[:40]!r}")
-        try:
-            return int(digits, 16)
-        except ValueError:
-            raise BodyError(f"bad chunk size: {line[:40]!r}") from None
+        return int(digits, 16)
 
     def _skip_trailers(self) -> None:
         size = 0
@@ -848,7 +847,8 @@ class Body:
     def _read_chunk(self) -> bytes:
         in_memory = self._is_in_memory()
         if self._chunks is None:
-            if self.is_chunked:
+            # waitress undoes the coding and its header: the length is what is left.
+            if self.is_chunked or self._is_terminated():
                 return self._read_decoded(in_memory)
             # Chunks that nobody announced: looked for in the body only.
             self._chunks = ChunkedInput(self._open_input(), self._pace())

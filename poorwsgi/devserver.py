@@ -34,8 +34,15 @@ _MAX_DRAIN = 1 << 18
 #: Seconds in which a client has to go on.
 _PATIENCE = 30
 _LENGTH = re.compile(r"[0-9]{1,18}\Z")
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n\Z")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n\Z")
+#: A line of the head behind the first one (RFC 9112, 5): token, colon, value.
+_FIELD = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*)?\r?\n")
+_MAX_LINE = 65536
+_CONTROL = re.compile(rb"[\0-\x1f\x7f]")
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _NO_BODY = (204, 304)
+#: Around a value (RFC 9110, 5.6.3); strip() alone takes more for blanks.
+_BLANKS = " \t"
 
 
 class FramingError(ValueError):
@@ -93,12 +100,13 @@ class ChunkedBody(Body):
     def __init__(self, file: Any):
         super().__init__(file, 0)
         self._ended = False
+        self._is_broken = False
         self._rest = b""
 
     @property
     def is_done(self) -> bool:
-        """Whether the last chunk was read."""
-        return self._ended and not self._rest
+        """Whether the last chunk was read; never, if one was broken."""
+        return self._ended and not self._rest and not self._is_broken
 
     def read1(self, size: int = -1, /) -> bytes:
         """Return (a part of) one chunk."""
@@ -132,29 +140,46 @@ class ChunkedBody(Body):
         if self.left == 0:
             match = _CHUNK_LINE.match(self._file.readline(4096))
             if match is None:
-                self._ended = True
-                raise FramingError("This is no size of a chunk")
+                raise self._broken("This is no size of a chunk")
             self.left = int(match[1], 16)
             if self.left == 0:
                 self._end()
                 return b""
         data: bytes = self._file.read(min(self.left, 65536))
         self.left -= len(data)
-        if not data or (self.left == 0 and self._file.readline(3) not in _ENDS):
-            self._ended = True
-            raise FramingError("A chunk has not the size it says")
+        if not data or (self.left == 0 and self._file.readline(2) != b"\r\n"):
+            raise self._broken("A chunk has not the size it says")
         return data
+
+    def _broken(self, message: str) -> FramingError:
+        """Note that nobody knows what is behind, and return the error."""
+        self._ended = self._is_broken = True
+        return FramingError(message)
 
     def _end(self) -> None:
         """Skip the trailers."""
         self._ended = True
         for _ in range(100):
-            if self._file.readline(65537) in (*_ENDS, b""):
+            line = self._file.readline(_MAX_LINE + 1)
+            if line == b"\r\n":
                 return
-        raise FramingError("There are too many trailers")
+            if not _FIELD.fullmatch(line):
+                raise self._broken("A trailer is no header field")
+        raise self._broken("There are too many trailers")
 
 
-_ENDS = (b"\r\n", b"\n")
+class HeadLines:
+    """The lines of a head, looked at while the library reads them."""
+
+    def __init__(self, file: Any):
+        self._file = file
+        self.are_fields = True
+
+    def readline(self, size: int) -> bytes:
+        """Return the next line."""
+        line: bytes = self._file.readline(size)
+        self.are_fields = self.are_fields and bool(_FIELD.fullmatch(line))
+        return line
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -171,8 +196,8 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         """Answer one request; `close_connection` tells whether more may come."""
         try:
-            self.raw_requestline = self.rfile.readline(65537)
-            if len(self.raw_requestline) > 65536:
+            self.raw_requestline = self.rfile.readline(_MAX_LINE + 1)
+            if len(self.raw_requestline) > _MAX_LINE:
                 self.requestline = self.request_version = self.command = ""
                 self.send_error(414)
                 return
@@ -184,14 +209,40 @@ class Handler(BaseHTTPRequestHandler):
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
+    def parse_request(self) -> bool:
+        """Parse request line and headers; False if an error was sent instead.
+
+        SECURITY: the library ends the head at a line that is no field, and a field
+        at a bare CR. What another server in front takes for headers would be the
+        body then, or the next request.
+        """
+        # Others pass bytes of UTF-8 on; the library would look for blanks in them.
+        line = _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], self.raw_requestline)
+        self.raw_requestline = line
+        head = HeadLines(self.rfile)
+        file, self.rfile = self.rfile, head  # type: ignore[assignment]
+        try:
+            if not super().parse_request():
+                return False
+        finally:
+            self.rfile = file
+        if head.are_fields and not _CONTROL.search(line.rstrip(b"\r\n")):
+            return True
+        self._refuse("There is a line that is no header field")
+        return False
+
+    def _refuse(self, explain: str) -> None:
+        self.close_connection = True
+        self.send_error(400, explain=explain)
+
     def _answer(self) -> None:
         try:
             body = self._body()
-        except FramingError as err:
-            self.close_connection = True
-            self.send_error(400, explain=str(err))
+            environ = self.environ(body)
+        except ValueError as err:  # of framing, or of a target that is no URL
+            self._refuse(str(err))
             return
-        Answer(self, body).send(self.server.application)
+        Answer(self, body).send(self.server.application, environ)
         self._skip(body)
 
     def _body(self) -> Body:
@@ -203,10 +254,12 @@ class Handler(BaseHTTPRequestHandler):
         lengths = self.headers.get_all("Content-Length", [])
         codings = self.headers.get_all("Transfer-Encoding", [])
         if codings:
-            if lengths or [one.strip().lower() for one in codings] != ["chunked"]:
+            names = [one.strip(_BLANKS).lower() for one in codings]
+            if lengths or names != ["chunked"] or self.request_version < "HTTP/1.1":
                 raise FramingError("Transfer-Encoding has to be chunked, alone")
             return ChunkedBody(self.rfile)
-        values = {one.strip() for line in lengths for one in line.split(",")} or {"0"}
+        values = {one.strip(_BLANKS) for line in lengths for one in line.split(",")}
+        values = values or {"0"}
         value = values.pop()
         if values or not _LENGTH.match(value):
             raise FramingError("Content-Length has to be one number")
@@ -254,7 +307,7 @@ class Handler(BaseHTTPRequestHandler):
             if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
                 key = f"HTTP_{key}"
             glue = "; " if key == "HTTP_COOKIE" else ","
-            value = value.strip()
+            value = value.strip(_BLANKS)
             variables[key] = (
                 f"{variables[key]}{glue}{value}" if key in variables else value
             )
@@ -274,9 +327,8 @@ class Answer:
         #: Bytes that Content-Length has promised and that were not sent.
         self.left: int | None = None
 
-    def send(self, application: WSGIApplication) -> None:
+    def send(self, application: WSGIApplication, environ: WSGIEnvironment) -> None:
         """Call the application and send what it answers."""
-        environ = self.handler.environ(self.body)
         blocks: Iterable[bytes] = ()
         try:
             blocks = application(environ, self.start_response)

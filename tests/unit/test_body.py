@@ -589,12 +589,14 @@ BAD_CHUNKS = [
     b"",
     b"x\r\n",
     b"-1\r\nabc\r\n",
-    b"+3\r\nabc\r\n",
-    b" 3\r\nabc\r\n",
-    b"0x3\r\nabc\r\n",
-    b"1_0\r\n" + b"x" * 16 + b"\r\n",
-    "\u0663\r\nabc\r\n".encode(),
-    b"3\nabc\r\n",
+    # What int() would take for a number; all the rest is right.
+    b"+3\r\nabc\r\n0\r\n\r\n",
+    b" 3\r\nabc\r\n0\r\n\r\n",
+    b"0x3\r\nabc\r\n0\r\n\r\n",
+    b"0X3\r\nabc\r\n0\r\n\r\n",
+    b"1_0\r\n" + b"x" * 16 + b"\r\n0\r\n\r\n",
+    "\u0663\r\nabc\r\n0\r\n\r\n".encode(),
+    b"3\nabc\r\n0\r\n\r\n",
     b"3\r\nab",
     b"3\r\nabcd\r\n",
     b"3\r\nabc\n\r\n",
@@ -681,6 +683,14 @@ def test_decoded_chunks_by_read_chunk():
     assert b"".join(got) == raw
     body = make(b"short", "", 5, environ=TERMINATED)
     assert [body.read_chunk(), body.read_chunk()] == [b"short", b""]
+
+
+@pytest.mark.parametrize("size", [0, 5, 200_000])
+def test_chunks_of_waitress_have_become_a_length(size):
+    """It undoes the coding, takes the header away and sets Content-Length."""
+    environ = {"wsgi.input_terminated": True}
+    body = make(b"x" * size, environ=environ)
+    assert sum(map(len, iter(body.read_chunk, b""))) == size
 
 
 @pytest.mark.parametrize("content_type", [FORM, JSON, MULTIPART])

@@ -60,7 +60,8 @@ def address():
         return FileObjResponse(open(__file__, "rb"))
 
     @app.route("/seen")
-    def seen(req):
+    @app.route("/seen/<rest>")
+    def seen(req, *_):
         names = ("PATH_INFO", "QUERY_STRING", "HTTP_X_A", "HTTP_COOKIE", "REMOTE_ADDR")
         return {name: req.environ.get(name) for name in names}
 
@@ -133,6 +134,9 @@ def test_http_1_0_closes_unless_asked(address):
         ("/seen", {"PATH_INFO": "/seen", "QUERY_STRING": ""}),
         ("http://x/seen?a=%20", {"PATH_INFO": "/seen", "QUERY_STRING": "a=%20"}),
         ("/s%65en?", {"PATH_INFO": "/seen"}),
+        # As curl sends it; the bytes of à are C3 A0, and A0 is no blank here.
+        ("/seen?à=ž", {"QUERY_STRING": "%C3%A0=%C5%BE"}),
+        ("/seen/à", {"PATH_INFO": "/seen/\\u00c3\\u00a0"}),
     ],
 )
 def test_the_target_becomes_path_and_query(address, path, variables):
@@ -187,6 +191,18 @@ def test_chunks_arrive_without_their_coding(address):
         ("Content-Length: 99999999999999999999",),
         ("Transfer-Encoding: gzip, chunked",),
         ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: \x0bchunked",),
+        ("Content-Length: 5\x0b",),
+        ("Content-Length: \xa05",),
+        # The library reads no further than to a line that is no field.
+        ("nothing", "Content-Length: 5"),
+        ("X-A : 1", "Content-Length: 5"),
+        ("X-\xe9: 1", "Content-Length: 5"),
+        ("X-A: 1", " folded", "Content-Length: 5"),
+        (" folded", "Content-Length: 5"),
+        # For the library a bare CR ends a line as well.
+        ("X-A: 1\rContent-Length: 5",),
+        ("X-A: \0", "Content-Length: 5"),
     ],
 )
 def test_unclear_framing_is_refused(address, lines):
@@ -198,11 +214,34 @@ def test_unclear_framing_is_refused(address, lines):
     assert answer.count(b"HTTP/1.1") == 1
 
 
-@pytest.mark.parametrize("coded", [b"x\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"3\r\nab"])
-def test_broken_chunks_are_400(address, coded):
-    request = get("/echo", "Transfer-Encoding: chunked", method="POST", body=coded)
-    answer = talk(address, request)
+def test_chunks_of_http_1_0_are_refused(address):
+    """RFC 9112, 6.1: whoever forwarded it may not have known of the coding."""
+    lines = ("Transfer-Encoding: chunked", "Connection: keep-alive")
+    request = get("/echo", *lines, method="POST", version="1.0", body=b"0\r\n\r\n")
+    answer = talk(address, request + get("/"))
     assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        b"x\r\n",
+        b"3\r\nabcd\r\n0\r\n\r\n",
+        b"3\r\nab",
+        b"3\nabc\n0\n\n",
+        b"3\r\nabc\n0\r\n\r\n",
+        b"3\r\nabc\r\n0\r\nno field\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("path", ["/echo", "/ignore"])
+def test_broken_chunks_are_400_and_the_end(address, coded, path):
+    """Nobody knows where a request behind them would begin."""
+    request = get(path, "Transfer-Encoding: chunked", method="POST", body=coded)
+    answer = talk(address, request + get("/"))
+    status = b"400" if path == "/echo" else b"200"
+    assert answer.startswith(b"HTTP/1.1 %b " % status)
+    assert answer.count(b"HTTP/1.1") == 1
 
 
 @pytest.mark.parametrize(
@@ -212,6 +251,9 @@ def test_broken_chunks_are_400(address, coded):
         (b"GET /" + b"x" * 70000, b"414"),
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET / HTTP/9.9\r\n\r\n", b"505"),
+        (b"GET http://[x/ HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (b"GET /a\x0b HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (b"\x16\x03\x01 a b\n", b"400"),  # the first bytes of TLS
     ],
 )
 def test_what_is_no_request(address, data, status):
