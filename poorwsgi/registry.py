@@ -20,6 +20,7 @@ from poorwsgi.routing import (
     RouteGroup,
     Router,
     Rule,
+    RuleError,
     bits_of,
     default_filters,
     method_mask,
@@ -78,11 +79,11 @@ def old_name(name: str, method: F) -> F:
 
 
 def compiled(rule: Rule) -> re.Pattern[str]:
-    """Return the regular expression of a rule; ValueError if it is none."""
+    """Return the regular expression of a rule; `RuleError` if it is none."""
     try:
         return re.compile(rule.regex, re.U)
     except re.error as err:
-        raise ValueError(
+        raise RuleError(
             f"Invalid route definition {rule.text!r}: {rule.regex!r} is no regular "
             f"expression: {err}"
         ) from err
@@ -164,7 +165,8 @@ class Registry(Settings, Registrar):
         :param uri: a path, or a rule with groups such as ``/user/<id:int>``
         :param method: method bits, a name, or an iterable of them
         :param name: name for `url_for`
-        :raises ValueError: for spaces in a group, or an unknown method
+        :raises ValueError: for spaces in a group, two groups of one name, an unknown
+            method, or a *name* that another rule has
         :raises RuntimeError: for a filter that is not defined
         """
         self._set_route(uri, fun, method_mask(method), name, ())
@@ -179,6 +181,7 @@ class Registry(Settings, Registrar):
     ) -> None:
         rule = Rule(uri, self._filters)
         pattern = compiled(rule) if rule.parts else None
+        self._router.remember(rule, fun, name)
         if uri[:1] not in ("/", "*") and not rule.has_regex_text:
             log.warning("route %r matches no path: a path starts with a slash", uri)
         self._warn(route_fault(uri, [part.name for part in rule.parts], fun))
@@ -190,7 +193,6 @@ class Registry(Settings, Registrar):
             self._router.add_regular(pattern, mask, endpoint, rule)
         else:
             self._router.add_static(uri, mask, Endpoint(uri, fun, call))
-        self._router.remember(rule, fun, name)
 
     def _warn(self, fault: str) -> None:
         """Log a wrong use at once; an empty text is none."""

@@ -8,6 +8,7 @@ happens when there is none, is decided in wsgi.
 from __future__ import annotations
 
 import re
+from math import inf
 from operator import attrgetter, itemgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -140,6 +141,13 @@ def take(table: dict[Any, dict[int, Any]], key: Any, method: int) -> Any:
 # -- rules -----------------------------------------------------------------
 
 
+class RuleError(re.error, ValueError):
+    """A rule that can not be matched.
+
+    COMPAT: PoorWSGI 2.8 let the `re.error` out that a second group of one name is.
+    """
+
+
 class Part(NamedTuple):
     """One group of a rule; *text* is the literal before it."""
 
@@ -152,7 +160,8 @@ class Part(NamedTuple):
 class Rule:
     """A rule taken apart: literals, groups, and the regular expression of both.
 
-    :raises ValueError: for spaces in a group, or two groups of one name
+    :raises ValueError: for spaces in a group, or two groups of one name; the
+        latter is a `re.error` as well
     :raises RuntimeError: for a filter that is not defined
     """
 
@@ -169,7 +178,7 @@ class Rule:
         for match in re_filter.finditer(text):
             regex, converter = _resolve(match[2], filters)
             if any(part.name == match[1] for part in self.parts):
-                raise ValueError(
+                raise RuleError(
                     f"Invalid route definition {text!r}: two groups named {match[1]!r}"
                 )
             literal = text[position : match.start()]
@@ -198,8 +207,8 @@ class Rule:
         keep = self.has_regex_text
         pieces = []
         for text, name, regex, converter in self.parts:
-            if converter is int or converter is float:
-                regex = f"(?a:{regex})"  # ASCII digits only
+            if re_flags(converter):
+                regex = f"(?a:{regex})"
             pieces.append(text if keep else _escape(text))
             pieces.append(f"(?P<{name}>{regex})")
         pieces.append(self.tail if keep else _escape(self.tail))
@@ -210,24 +219,38 @@ class Rule:
 
         Arguments that the rule does not name become the query string.
 
-        :raises ValueError: if a value is missing or its filter refuses it
+        :raises ValueError: if a value is missing, its filter refuses it, or text of
+            the rule is a regular expression
         """
         # Loaded by the first URL that is built.
         from urllib.parse import quote, urlencode
 
+        if self.parts and self.has_regex_text:
+            raise ValueError(
+                f"url_for {self.text!r}: its text is a regular expression, which "
+                "many paths match; write the URL by hand"
+            )
         rest = dict(args)
         pieces = []
-        for text, name, regex, _ in self.parts:
+        for text, name, regex, converter in self.parts:
             if name not in rest:
                 raise ValueError(f"url_for {self.text!r} needs a value for {name!r}")
             value = str(rest.pop(name))
-            if not re.fullmatch(regex, value):
+            if not re.fullmatch(regex, value, re_flags(converter)):
                 raise ValueError(
                     f"url_for {self.text!r}: {value!r} does not fit {name!r} ({regex})"
                 )
             pieces.append(quote(text) + quote(value))
         path = "".join(pieces) + quote(self.tail)
+        if path[:2] == "//":
+            # SECURITY: two slashes in front would name another host.
+            path = "/%2F" + path[2:]
         return f"{path}?{urlencode(rest, doseq=True)}" if rest else path
+
+
+def re_flags(converter: Converter) -> int:
+    """Return the flags for a group: numbers have ASCII digits only."""
+    return re.A if converter is int or converter is float else 0
 
 
 def _escape(text: str) -> str:
@@ -245,10 +268,12 @@ def _resolve(name: str | None, filters: dict[str, Filter]) -> tuple[str, Convert
     if choice:
         words = [word.strip() for word in choice[1].split(",")]
         return "|".join(map(re.escape, words)), str
-    wanted = ":" + name.lower()
-    for key, (regex_or_none, converter) in filters.items():
-        if key.lower() == wanted and regex_or_none is not None:
-            return regex_or_none, converter
+    wanted = ":" + name
+    # As it was written comes first: an "Int" of the application is not our "int".
+    for same in (str, str.lower):
+        for key, (regex_or_none, converter) in filters.items():
+            if same(key) == same(wanted) and regex_or_none is not None:
+                return regex_or_none, converter
     known = ", ".join(sorted(key for key in filters if key[0] == ":"))
     raise RuntimeError(
         f"Undefined route group filter ':{name.lower()}'; there are {known}"
@@ -277,6 +302,14 @@ def negative_int(text: str) -> int:
     if text[:1] == "-" and text[1:].isdigit() and text.isascii():
         return int(text)
     raise ValueError(f"{text!r} is no integer")
+
+
+def finite_float(text: str) -> float:
+    """Return the number of a text; ValueError if its digits are too many for one."""
+    value = float(text)
+    if value in (inf, -inf) and any(map(str.isdigit, text)):
+        raise ValueError(f"{text!r} is too large")
+    return value
 
 
 def is_word(text: str) -> bool:
@@ -314,7 +347,7 @@ class Endpoint:
         self.converters = tuple(converters)
         # str would make a string of a string, for 0.1 us
         self.converting = [
-            (i, convert)
+            (i, finite_float if convert is float else convert)
             for i, (_, convert) in enumerate(self.converters)
             if convert is not str
         ]
@@ -519,7 +552,8 @@ class Router:
         self._lock = Lock()
         self._order = 0
         self._names: dict[str, Rule] = {}
-        self._rules: dict[int, tuple[Handler, Rule]] = {}
+        #: Rules by text of each handler, in the order they were set.
+        self._rules: dict[int, tuple[Handler, dict[str, Rule]]] = {}
 
     # -- static
 
@@ -533,10 +567,12 @@ class Router:
         """Remove and return the endpoint of one method."""
         with self._lock:
             endpoint: Endpoint = take(self._static_tables, path, method)
-            if path in self._static_tables:
-                self.static[path] = by_name(self._static_tables[path])
+            table = self._static_tables.get(path)
+            if table:
+                self.static[wire_path(path)] = by_name(table)
             else:
-                del self.static[path]
+                del self.static[wire_path(path)]
+            self._forget(endpoint, table or {})
         return endpoint
 
     def static_tables(self) -> dict[str, dict[int, Endpoint]]:
@@ -588,6 +624,8 @@ class Router:
             else:
                 del self._regular[pattern]
             self._index = None
+            if route.rule is not None:
+                self._forget(endpoint, table)
         return endpoint
 
     def regular_routes(self) -> list[Route]:
@@ -684,7 +722,22 @@ class Router:
                     f"it can not be {rule.text!r}"
                 )
             self._names[name] = rule
-        self._rules.setdefault(id(handler), (handler, rule))
+        _, rules = self._rules.setdefault(id(handler), (handler, {}))
+        rules.setdefault(rule.text, rule)
+
+    def _forget(self, removed: Endpoint, table: dict[int, Endpoint]) -> None:
+        """Let `rule_of` find a rule no more of which nothing is left in *table*."""
+        text = removed.rule
+        left = [endpoint for endpoint in table.values() if endpoint.rule == text]
+        if not left:
+            named = self._names.items()
+            self._names = {name: rule for name, rule in named if rule.text != text}
+        if all(endpoint.handler is not removed.handler for endpoint in left):
+            handler = removed.handler
+            _, rules = self._rules.get(id(handler), (handler, {}))
+            rules.pop(text, None)
+            if not rules:
+                self._rules.pop(id(handler), None)
 
     def rule_of(self, target: str | Handler) -> Rule:
         """Return the rule with this name, or the first one of this handler.
@@ -694,11 +747,15 @@ class Router:
         if isinstance(target, str):
             if target in self._names:
                 return self._names[target]
-            for handler, rule in self._rules.values():
+            for handler, rules in self._rules.values():
                 if getattr(handler, "__name__", None) == target:
-                    return rule
+                    return next(iter(rules.values()))
         elif id(target) in self._rules:
-            return self._rules[id(target)][1]
+            return next(iter(self._rules[id(target)][1].values()))
+        else:
+            for handler, rules in self._rules.values():
+                if handler == target:  # a method is bound anew each time
+                    return next(iter(rules.values()))
         raise LookupError(f"No route has the name or handler {target!r}")
 
 

@@ -109,9 +109,20 @@ def test_rule_matches_path(app, client, rule, path, expected):
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "-" + "1" * 5000])
-def test_a_number_too_long_to_convert_is_a_path_that_does_not_exist(app, client, text):
-    app.set_route("/<x:int>", show)
+@pytest.mark.parametrize("rule", ["/<x:int>", "/<x:float>"])
+def test_a_number_too_long_to_convert_is_a_path_that_does_not_exist(
+    app, client, text, rule
+):
+    app.set_route(rule, show)
     assert client.get("/" + text).status_code == 404
+
+
+def test_a_filter_may_take_infinity_by_its_name(app, client):
+    app.set_filter("real", r"-?inf|\d+", float)
+    app.set_route("/<x:real>", show)
+    assert args_of(client, "/-inf") == ["-inf"]
+    assert args_of(client, "/5") == ["5.0"]
+    assert args_of(client, "/" + "9" * 400) == 404
 
 
 def test_a_converter_that_fails_means_no_match_and_the_next_rule_is_tried(app, client):
@@ -166,6 +177,14 @@ def test_a_filter_of_the_application_replaces_ours(app, client):
     assert args_of(client, "/101") == ["5"]
 
 
+def test_a_filter_that_differs_by_case_from_ours_is_found_as_it_is_written(app, client):
+    app.set_filter("Word", "[a-z]+")
+    app.set_route("/1/<x:Word>", show)
+    app.set_route("/2/<x:word>", show)
+    assert args_of(client, "/1/a1") == 404
+    assert args_of(client, "/2/a1") == ["'a1'"]
+
+
 def test_a_filter_whose_regex_is_none_is_refused_at_once(app):
     with pytest.raises(re.error):
         app.set_filter("bad", "(")
@@ -208,9 +227,13 @@ def test_an_undefined_filter_is_named(app):
         app.set_route("/<x:nope>", show)
 
 
-def test_two_groups_of_one_name_are_a_mistake(app):
-    with pytest.raises(ValueError, match="two groups named 'x'"):
+@pytest.mark.parametrize("kind", [ValueError, re.error])
+def test_two_groups_of_one_name_are_a_mistake(app, kind):
+    """PoorWSGI 2.8 raised re.error, which is no ValueError."""
+    with pytest.raises(kind, match="two groups named 'x'"):
         app.set_route("/<x>/<x>", show)
+    with pytest.raises(kind, match="no regular expression"):
+        app.set_route("/<x:re:[>", show)
     assert app.regular_routes == {}
 
 
@@ -352,6 +375,16 @@ def test_pop_route_of_a_static_rule_gives_the_handler_back(app, client):
     assert app.routes == {}
     assert not app.is_route("/x")
     assert client.get("/x").status_code == 404
+
+
+def test_pop_route_of_a_path_with_letters_outside_of_ascii(app, client):
+    app.set_route("/žluť", one, METHOD_GET | METHOD_POST)
+    app.pop_route("/žluť", METHOD_GET)
+    assert client.get("/žluť").status_code == 405
+    assert client.post("/žluť").text == "one"
+    app.pop_route("/žluť", METHOD_POST)
+    assert client.get("/žluť").status_code == 404
+    assert not app.is_route("/žluť")
 
 
 def test_pop_route_of_a_rule_with_groups_gives_three_things_back(app, client):
@@ -690,6 +723,65 @@ def test_url_for_refuses_what_would_not_lead_back(app, args, message):
         app.url_for("user", **args)
 
 
+@pytest.mark.parametrize("rule", ["/u/<id:int>", "/u/<id:float>"])
+def test_url_for_takes_ascii_digits_as_the_rule_does(app, rule):
+    app.set_route(rule, one, name="user")
+    with pytest.raises(ValueError, match="does not fit"):
+        app.url_for("user", id="٤٢")
+
+
+def test_url_for_can_not_know_the_text_that_a_regular_expression_stands_for(app):
+    app.set_route("/(old|new)/<name>", one, name="either")
+    with pytest.raises(ValueError, match="is a regular expression"):
+        app.url_for("either", name="a")
+    app.set_route("/(x)", one, name="literal")  # a rule without groups is no regex
+    assert app.url_for("literal") == "/%28x%29"
+
+
+@pytest.mark.parametrize("value", ["/evil.example", "/evil.example/a", "//x"])
+def test_url_for_never_names_another_host(app, client, value):
+    """A browser takes a Location or a link that starts with // for another host."""
+    app.set_route("/<x:path>", show, name="any")
+    url = app.url_for("any", x=value)
+    assert not url.startswith("//")
+    assert client.get(url).json["args"] == [repr(value)]
+
+
+def test_url_for_finds_a_method_of_an_object(app):
+    class Pages:
+        def index(self, req):
+            return "index"
+
+    pages = Pages()
+    app.set_route("/index", pages.index)
+    assert app.url_for(pages.index) == "/index"
+
+
+def test_a_route_that_was_removed_is_not_found_by_name_or_handler(app):
+    app.set_route("/a", one, METHOD_GET | METHOD_POST, name="x")
+    app.set_route("/b/<i:int>", one, METHOD_GET)
+    app.pop_route("/a", METHOD_GET)
+    assert app.url_for("x") == app.url_for(one) == "/a"  # POST is still there
+    app.pop_route("/a", METHOD_POST)
+    assert app.url_for(one, i=1) == "/b/1"
+    with pytest.raises(LookupError):
+        app.url_for("x")
+    app.pop_route("/b/<i:int>", METHOD_GET)
+    with pytest.raises(LookupError):
+        app.url_for(one)
+    app.set_route("/c", one, name="x")  # the name is free again
+    assert app.url_for("x") == app.url_for(one) == "/c"
+
+
+def test_url_for_a_handler_that_lost_its_method_leaves_the_rule_to_others(app):
+    app.set_route("/a", one, METHOD_GET, name="x")
+    app.set_route("/a", two, METHOD_POST)
+    app.pop_route("/a", METHOD_GET)
+    assert app.url_for("x") == app.url_for(two) == "/a"
+    with pytest.raises(LookupError):
+        app.url_for(one)
+
+
 def test_url_for_refuses_a_slash_where_it_would_be_another_path(app):
     app.set_route("/u/<name>", one, name="user")
     with pytest.raises(ValueError, match="does not fit"):
@@ -724,6 +816,7 @@ def test_a_name_belongs_to_one_rule(app):
     app.set_route("/a", two, METHOD_POST, name="x")
     with pytest.raises(ValueError, match="'x'"):
         app.set_route("/b", one, name="x")
+    assert not app.is_route("/b")
 
 
 # -- groups ----------------------------------------------------------------
