@@ -137,12 +137,11 @@ def current_directory() -> str:
 
 
 def _auth_type(app: Settings, value: str) -> str | None:
-    value = value.capitalize()
-    if value != "Digest":
+    if not isinstance(value, str) or value.capitalize() != "Digest":
         raise ValueError("Unsupported authorization type")
     if app.secret_key is None:
         raise ValueError("Set secret key first")
-    return value
+    return "Digest"
 
 
 def _auth_algorithm(_: Settings, value: str) -> str:

@@ -82,6 +82,7 @@ def test_a_limit_can_not_be_negative(app, name):
     ("name", "value", "message"),
     [
         ("auth_type", "Basic", "Unsupported authorization type"),
+        ("auth_type", None, "Unsupported authorization type"),
         ("auth_type", "Digest", "Set secret key first"),
         ("auth_algorithm", "SHA-1", "Unsupported Digest algorithm"),
         ("auth_qop", "auth-int", "Unsupported quality of protection"),
