@@ -387,7 +387,7 @@ class Application(Registry, Generic[R]):
         """
         if self._new_request is not None and env.get("PATH_INFO") is None:
             return SimpleRequest(env, self), ConnectionError(NO_PATH)
-        return req or SimpleRequest(env, self), error
+        return SimpleRequest(env, self) if req is None else req, error
 
     def check_head(self, req: Request) -> None:
         """Refuse a request for what its request line and headers show.
@@ -513,6 +513,7 @@ class Application(Registry, Generic[R]):
             return self.call_handler(
                 req, endpoint.rule, endpoint.handler, endpoint.call
             )
+        req._uri_rule = "/*"
         self.handler_from_before(req)
         return self.state_from_table(req, HTTP_NOT_IMPLEMENTED)
 
@@ -858,9 +859,14 @@ class Application(Registry, Generic[R]):
             response = self.to_response(handler(req, *args))
         except Exception as err:
             response = self._group_error(groups, req, err)
-        for group in reversed(groups):
-            for hook in group.after:
-                response = self.to_response(hook(req, response))
+        for i in reversed(range(len(groups))):
+            for hook in groups[i].after:
+                try:
+                    response = self.to_response(hook(req, response))
+                except Exception as err:
+                    if isinstance(err, ResponseError):
+                        err.blame("after-hook", hook)
+                    response = self._group_error(groups[: i + 1], req, err)
         return response
 
     def _group_error(
@@ -971,11 +977,17 @@ class Application(Registry, Generic[R]):
         """Walk one request under the profiler."""
         runctx, dump = self._profile
         answers: list[Iterable[bytes]] = []
+        exits: list[SystemExit] = []
 
         def walk() -> None:
-            answers.append(self.__original_request__(env, start_response))
+            try:
+                answers.append(self.__original_request__(env, start_response))
+            except SystemExit as err:  # cProfile would end it here
+                exits.append(err)
 
         runctx("walk()", globals(), {"walk": walk}, filename=profile_name(dump, env))
+        if exits:
+            raise exits[0]
         return answers[0]
 
 
@@ -1074,7 +1086,15 @@ class MountedResponse(BaseResponse):
             self._told = True
             return start_response(status, [*headers, *self.headers], *info)
 
-        return self._wsgi_app(self._environ, start)
+        body = self._wsgi_app(self._environ, start)
+        if self._head and not self._told:
+            # A generator starts with its first block, which HEAD does not send.
+            try:
+                next(iter(body), None)
+            except BaseException:
+                close_body(body)
+                raise
+        return body
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ import io
 import json
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -128,6 +129,17 @@ def test_the_class_of_requests_can_be_replaced(client, app):
     app.request_class = Own
     app.set_route("/x", lambda req: req.shout)
     assert client.get("/x").text == "/X"
+
+
+def test_a_request_of_no_length_is_still_the_request(client, app):
+    class Sized(Request):
+        def __len__(self):
+            return 0
+
+    app.request_class = Sized
+    app.set_route("/", raising(AppError()))
+    app.set_error_handler(AppError, lambda req, err: type(req).__name__)
+    assert client.get("/").text == "Sized"
 
 
 @pytest.mark.parametrize("path", ["/STATIC", "/Žluť", "/R/5"])
@@ -431,6 +443,14 @@ BRANCHES = [
     ("GET", "/abort", 410),
     ("GET", "/unusable", 500),
 ]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), BRANCHES)
+def test_hooks_can_read_a_rule_in_every_branch(everything, method, path, status):
+    rules = []
+    everything.add_before_response(lambda req: rules.append(req.uri_rule[:1]))
+    assert TestClient(everything).request(method, path).status_code == status
+    assert rules == ["/"]
 
 
 @pytest.mark.parametrize(("method", "path", "status"), BRANCHES)
@@ -1093,6 +1113,40 @@ def test_an_after_hook_of_a_group_that_fails_is_handled(app, client):
     assert client.get("/g/x").text == "app"
 
 
+def test_a_crash_in_an_after_hook_of_a_group_does_not_stop_those_behind_it(app, client):
+    outer = app.group("/o")
+    inner = type(outer)("/i")
+    outer.add_group(inner)
+    seen = []
+    inner.after_response()(raising(SubError()))
+    inner.after_response()(lambda req, res: seen.append("inner") or res)
+    inner.error_handler(SubError)(lambda req, err: ("inner error", 409))
+    outer.after_response()(lambda req, res: seen.append("outer") or res)
+    inner.set_route("/x", facts)
+    answer = client.get("/o/i/x")
+    assert (answer.status_code, answer.text) == (409, "inner error")
+    assert seen == ["inner", "outer"]
+
+
+def test_a_crash_in_an_after_hook_is_no_matter_of_inner_groups(app, client):
+    outer = app.group("/o")
+    inner = type(outer)("/i")
+    outer.add_group(inner)
+    outer.after_response()(raising(SubError()))
+    inner.error_handler(SubError)(lambda req, err: "inner")
+    outer.error_handler(SubError)(lambda req, err: "outer")
+    inner.set_route("/x", facts)
+    assert client.get("/o/i/x").text == "outer"
+
+
+def test_an_unusable_value_of_a_group_hook_is_blamed_on_the_hook(app, client, caplog):
+    group = app.group("/g")
+    group.after_response()(lambda req, res: 5)
+    group.set_route("/x", facts)
+    assert client.get("/g/x").status_code == 500
+    assert "It came from the after-hook" in caplog.text
+
+
 def test_a_declined_answer_passes_a_group(app, client):
     group = app.group("/g")
     group.before_response()(lambda req: None)
@@ -1215,6 +1269,41 @@ def test_the_body_of_a_mounted_application_is_closed_once(app, client):
     client.validate = False  # a sloppy HEAD: the validator would refuse it
     assert client.head("/m").data == b""
     assert [body.closed for body in bodies] == [1, 1]
+
+
+def test_head_of_a_mounted_generator_starts_it(app, client):
+    """It calls start_response when its first block is asked for."""
+    ended = []
+
+    def inner(environ, start_response):
+        start_response("203 Yes", [("Content-Type", "text/plain"), ("X-In", "1")])
+        try:
+            yield b"never sent"
+        finally:
+            ended.append(environ["PATH_INFO"])
+
+    app.mount("/m", inner)
+    client.validate = False  # a sloppy HEAD: the validator would refuse it
+    answer = client.head("/m/x")
+    assert (answer.status, answer.data) == ("203 Yes", b"")
+    assert answer.headers["X-In"] == "1"
+    assert ended == ["/x"]
+
+
+def test_head_of_a_mounted_generator_that_fails_is_a_500(app, client):
+    class Body:
+        closed = 0
+
+        def __iter__(self):
+            raise AppError("first block")
+
+        def close(self):
+            self.closed += 1
+
+    body = Body()
+    app.mount("/m", lambda environ, start_response: body)
+    assert client.head("/m").status_code == 500
+    assert body.closed == 1
 
 
 def test_an_error_before_the_start_of_a_mounted_application_is_ours(app, client):
@@ -1514,6 +1603,19 @@ def test_errors_pass_the_profiler(app, client, profile):
     app.set_route("/", raising(AppError()))
     app.set_profile(profile, "log")
     assert client.get("/").status_code == 500
+
+
+def test_an_exit_passes_the_profiler_that_swallows_it(app, profile):
+    """cProfile.runctx ends SystemExit quietly."""
+
+    def runctx(*args, **kwargs):
+        with suppress(SystemExit):
+            profile(*args, **kwargs)
+
+    app.set_route("/", raising(SystemExit(3)))
+    app.set_profile(runctx, "log")
+    with pytest.raises(SystemExit):
+        call(app)
 
 
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "/" + "x" * 500, "/a\0b", "/ž"])
