@@ -50,6 +50,8 @@ Spelling = Callable[[str], str]
 #: Characters of a path that need no percent-encoding (RFC 3986, 3.3).
 PATH_SAFE = "/:@!$&'()*+,;="
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/:@!$&'()*+,;=-]*")
+#: Answers that end with their head (RFC 9110, 6.4.1), whatever a rule says.
+NO_CONTENT = frozenset((204, 304))
 #: What an event weighs in the queue beside its bodies; measured, rounded up.
 EVENT_BYTES = 3000
 
@@ -124,7 +126,7 @@ class Exchange:
 
     def has_body(self) -> bool:
         """Tell whether the response may carry a body (RFC 9110, 6.4.1)."""
-        return not self.failed and self.status not in (204, 304)
+        return not self.failed and self.status not in NO_CONTENT
 
 
 class Recorder:
@@ -598,12 +600,20 @@ def block_body(verdict: Verdict) -> tuple[int, list[tuple[str, str]], bytes]:
     block = verdict.block
     if block is None:
         raise ValueError("the verdict does not block")
-    data = b"" if block.body is None else dump_text(block.body).encode("ascii")
+    if block.status in NO_CONTENT:
+        return block.status, without_content(verdict.headers), b""
+    empty = block.body is None or block.status == 205  # RFC 9110, 15.3.6
+    data = b"" if empty else dump_text(block.body).encode("ascii")
     headers = list(verdict.headers)
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
     headers.append(("Content-Length", str(len(data))))
     return block.status, headers, data
+
+
+def without_content(headers: Pairs) -> list[tuple[str, str]]:
+    """Return what may stand in the head of a response that has no content."""
+    return [pair for pair in headers if not pair[0].lower().startswith("content-")]
 
 
 def add_headers(given: Pairs, added: Pairs) -> list[tuple[str, str]]:

@@ -221,6 +221,7 @@ def blocked(request: HttpRequest, verdict: Verdict | None) -> HttpResponse | Non
         return None
     status, headers, data = block_body(verdict)
     response = HttpResponse(data, status=status)
+    del response["Content-Type"]  # Django's own: the rule's is in headers
     for name, value in headers:
         response[name] = value
     return response

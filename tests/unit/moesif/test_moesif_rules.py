@@ -152,6 +152,22 @@ def test_a_rule_that_does_not_match_changes_nothing(site):
     assert "blocked_by" not in one.event()
 
 
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_a_rule_gives_no_body_to_an_answer_without_content(site, status):
+    """A body there would be read as the beginning of the next response."""
+    headers = {"X-Rule": "r1", "Content-Language": "en"}
+    answer = {"status": status, "headers": headers, "body": {"a": 1}}
+    one = site()
+    one.learn(rules=[rule(response=answer)])
+    reply = one.request("POST", "/text")
+    assert (reply.status, reply.body, reply["X-Rule"]) == (status, b"", "r1")
+    if status == 205:
+        assert reply["Content-Length"] == "0"
+    else:
+        assert not [name for name in reply.names() if name.startswith("content-")]
+    assert "body" not in one.event()["response"]
+
+
 def test_a_rule_that_does_not_block_adds_its_headers(site):
     one = site()
     one.learn(rules=[rule(block=False)])
