@@ -31,6 +31,7 @@ from poorwsgi.session import (
     NONCE_VERSION,
     check_token,
     get_nonce,
+    nonce_goes_with,
     nonce_issued,
 )
 from poorwsgi.state import HTTP_UNAUTHORIZED, __version__
@@ -253,13 +254,23 @@ def _is_well_formed(req: Any, authorization: Mapping[str, str], realm: str) -> b
     qop = req.app.auth_qop
     if qop and (authorization.get("qop") != qop or _count(authorization) is None):
         return False
-    opaque = sha256(str(req.server_hostname).encode()).hexdigest()
     return (
         authorization.get("realm") == realm
-        and authorization.get("opaque") == opaque
+        and _is_our_opaque(req, authorization)
         and bool(authorization.get("response"))
         and is_target(authorization.get("uri", ""), req)
     )
+
+
+def _is_our_opaque(req: Any, authorization: Mapping[str, str]) -> bool:
+    """Return whether opaque is that of this host, or of the host that made the nonce.
+
+    Hosts of one site have the same key, but each may have a name of its own.
+    """
+    opaque, nonce = authorization.get("opaque", ""), authorization.get("nonce", "")
+    if opaque == sha256(str(req.server_hostname).encode()).hexdigest():
+        return True
+    return nonce_goes_with(nonce, opaque, req.secret_key)
 
 
 # RFC 7616, 3.4:  nc-value = 8LHEX
@@ -549,7 +560,8 @@ def _authentication_info(
     issued = _issued(str(authorization.get("nonce", "")))
     if timeout and issued and time.time() >= issued + timeout:
         # The nonce is in the second half of its life: spare the client a 401.
-        nonce = get_nonce(req.secret_key, req.user_agent, timeout)
+        opaque = authorization["opaque"]
+        nonce = get_nonce(req.secret_key, req.user_agent, timeout, opaque)
         fields.append(f'nextnonce="{nonce}"')
     if mutual and qop and scheme is not None:
         password = scheme.users[realm][req.user]

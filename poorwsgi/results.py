@@ -344,8 +344,8 @@ def _digest_challenge(req: Any, algorithm: str, realm: str, stale: bool | str) -
     from poorwsgi.session import get_nonce
 
     app = req.app
-    nonce = get_nonce(req.secret_key, req.user_agent, timeout=app.auth_timeout)
     opaque = sha256(str(req.server_hostname).encode()).hexdigest()
+    nonce = get_nonce(req.secret_key, req.user_agent, app.auth_timeout, opaque)
     fields = [f"realm={quoted_string(realm)}"]
     if app.auth_qop:
         fields.append(f'qop="{app.auth_qop}"')

@@ -38,7 +38,8 @@ log = getLogger("poorwsgi")
 SecretKey: TypeAlias = "str | bytes | Sequence[str | bytes]"
 
 NONCE_VERSION = "01"
-NONCE_LENGTH = 2 + 10 + 32 + 32  # version, issued at, random part, MAC
+# Version, issued at, random part, mark of the opaque, MAC.
+NONCE_LENGTH = 2 + 10 + 20 + 12 + 32
 
 
 class SessionError(RuntimeError):
@@ -89,16 +90,21 @@ def get_token(
     return _token(key_list(secret)[0], client, expired if timeout else 0)
 
 
-def get_nonce(secret: SecretKey, client: str | None, timeout: int | None = None) -> str:
+def get_nonce(
+    secret: SecretKey, client: str | None, timeout: int | None = None, opaque: str = ""
+) -> str:
     """Return a fresh random token, which `check_token` takes like `get_token`'s.
 
     Nothing is stored: the nonce carries the time it was made and a MAC, so any
     process that has the key can check it. It holds for one to two timeouts.
+    `nonce_goes_with` recognizes the *opaque* that is given out with it.
 
     .. versionadded:: 3.0
     """
-    head = f"{NONCE_VERSION}{int(time.time()):010x}{os.urandom(16).hex()}"
-    return head + _nonce_mac(key_list(secret)[0], client, timeout, head)
+    key, seed = key_list(secret)[0], os.urandom(10).hex()
+    mark = _opaque_mark(key, seed, opaque)
+    head = f"{NONCE_VERSION}{int(time.time()):010x}{seed}{mark}"
+    return head + _nonce_mac(key, client, timeout, head)
 
 
 def check_token(
@@ -139,9 +145,29 @@ def _check_nonce(
     return not timeout or time.time() < nonce_issued(nonce) + 2 * timeout
 
 
+def _is_nonce(token: str) -> bool:
+    return len(token) == NONCE_LENGTH and token.isascii()
+
+
 def nonce_issued(nonce: str) -> int:
     """Return the second at which `get_nonce` made a (checked) nonce."""
     return int(nonce[2:12], 16)
+
+
+def nonce_goes_with(nonce: str, opaque: str, secret: SecretKey) -> bool:
+    """Return whether `get_nonce` gave out a (checked) nonce with this *opaque*."""
+    if not opaque or not _is_nonce(nonce):
+        return False
+    seed, mark = nonce[12:32], nonce[32:44]
+    good = [
+        compare_digest(mark, _opaque_mark(key, seed, opaque))
+        for key in key_list(secret)
+    ]
+    return any(good)
+
+
+def _opaque_mark(key: bytes, seed: str, opaque: str) -> str:
+    return sha3_256(_fields(b"opaque", key, seed, opaque)).hexdigest()[:12]
 
 
 def _nonce_mac(key: bytes, client: str | None, timeout: int | None, head: str) -> str:

@@ -624,6 +624,42 @@ class TestWindow:
                 seen.add(count)
 
 
+class TestHostsWithNamesOfTheirOwn:
+    """As uWSGI has them when it speaks HTTP: SERVER_NAME is the machine's."""
+
+    def ask(self, app, header, name="host2"):
+        environ = TestClient(app).environ("GET", "/", headers=header)
+        environ.update(SERVER_NAME=name, HTTP_USER_AGENT=AGENT)
+        authenticate(app.request_class(environ, app), REALM)
+
+    @pytest.fixture
+    def browser(self, app):
+        browser = Browser(app)
+        browser.take(browser.http.get("/"))
+        return browser
+
+    def test_one_takes_what_another_asked_for(self, app, clock, browser):
+        self.ask(app, browser.header("/"))
+        clock.now += 301
+        info = browser.http.get("/", headers=browser.header("/")).headers
+        nonce = re.search(r'nextnonce="(\w+)"', info["Authentication-Info"])[1]
+        browser.challenge["nonce"] = nonce
+        self.ask(app, browser.header("/"), "host3")
+
+    @pytest.mark.parametrize(
+        "opaque", ["", "x", "é", None, hashlib.sha256(b"host4").hexdigest()]
+    )
+    def test_opaque_of_another_challenge_is_refused(self, app, browser, opaque):
+        with pytest.raises(HTTPException):
+            self.ask(app, browser.header("/", opaque=opaque))
+
+    def test_nonce_of_get_token_holds_on_one_host(self, app, browser):
+        browser.challenge["nonce"] = get_token(app.secret_key, AGENT, app.auth_timeout)
+        with pytest.raises(HTTPException):
+            self.ask(app, browser.header("/"))
+        self.ask(app, browser.header("/"), "localhost")
+
+
 class FakeStore:
     def __init__(self):
         self.keys = {}

@@ -36,6 +36,7 @@ from poorwsgi.session import (
     get_token,
     hidden,
     key_list,
+    nonce_goes_with,
     nonce_issued,
 )
 
@@ -124,6 +125,16 @@ class TestTokens:
 
     def test_nonce_tells_when_it_was_made(self, clock):
         assert nonce_issued(get_nonce(SECRET, CLIENT)) == int(clock.now)
+
+    def test_nonce_goes_with_its_opaque_only(self):
+        nonce = get_nonce(["old", SECRET], CLIENT, 300, "opaque")
+        assert check_token(nonce, "old", CLIENT, 300)
+        assert nonce_goes_with(nonce, "opaque", [SECRET, "old"])
+        assert not nonce_goes_with(nonce, "opaque", SECRET)
+        assert not nonce_goes_with(nonce, "opaquE", "old")
+        assert not nonce_goes_with("0" * 64, "opaque", "old")
+        assert not nonce_goes_with("é" * len(nonce), "opaque", "old")
+        assert not nonce_goes_with(get_nonce("old", CLIENT), "", "old")
 
     @pytest.mark.parametrize("make", [get_token, get_nonce])
     def test_any_changed_character_is_refused(self, make):
