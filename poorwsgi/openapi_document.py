@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     Document = dict[str, Any]
 
 __all__ = ["Schemas20", "load_document", "resolved"]
@@ -26,12 +27,13 @@ def load_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> Documen
     :raises ValueError: it is no OpenAPI 3 document
     """
     if not isinstance(source, (str, os.PathLike)):
-        document: Any = dict(source)
+        document: Any = source
     else:
         with open(source, encoding="utf-8") as file:
             text = file.read()
         is_yaml = os.fspath(source).lower().endswith((".yaml", ".yml"))
         document = _from_yaml(text) if is_yaml else _from_json(text)
+    document = _plain(document)
     if not isinstance(document, dict) or not isinstance(
         document.get("paths", {}), dict
     ):
@@ -53,10 +55,37 @@ def _from_yaml(text: str) -> Any:
         import yaml  # only who has YAML needs it
     except ImportError as err:
         raise ImportError("YAML needs: pip install 'poorwsgi[openapi]'") from err
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """Reads what JSON has as well (OpenAPI, 4.2): no dates, `no` is a text."""
+
+    Loader.yaml_implicit_resolvers = {
+        letter: [
+            (tag, _YAML_TYPES.get(tag, regex))
+            for tag, regex in pairs
+            if tag != "tag:yaml.org,2002:timestamp"
+        ]
+        for letter, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
     try:
-        return yaml.safe_load(text)
+        return Loader(text).get_single_data()
     except yaml.YAMLError as err:
         raise ValueError(f"this is no YAML: {err}") from err
+
+
+_YAML_TYPES = {
+    "tag:yaml.org,2002:bool": re.compile(r"(?i:true|false)\Z"),
+    "tag:yaml.org,2002:int": re.compile(r"-?(?:0|[1-9][0-9]*)\Z"),
+}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of YAML or Python as JSON has it, names as texts: 200 is "200"."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value
 
 
 #: What stands in a path as it is, with letters and digits (RFC 3986, 3.3).
@@ -89,6 +118,12 @@ def pointed(document: Document, reference: str) -> Any:
     return node
 
 
+def components_of(document: Document, kind: str) -> Document:
+    """Return the components of a kind, {} if there are none."""
+    found: Document = (document.get("components") or {}).get(kind) or {}
+    return found
+
+
 def resolved(document: Document, node: Any) -> Any:
     """Return a node, or what its reference leads to.
 
@@ -99,6 +134,9 @@ def resolved(document: Document, node: Any) -> Any:
             return node
         node = pointed(document, node["$ref"])
     raise ValueError(f"the reference {node['$ref']!r} leads in a circle")
+
+
+PREFIX = "#/components/schemas/"
 
 
 class Schemas20:
@@ -112,8 +150,10 @@ class Schemas20:
         self._document = document
         self._is_old = str(document["openapi"]).startswith("3.0")
         self._not_sent = "readOnly" if is_request else "writeOnly"
-        components = document.get("components", {}).get("schemas", {})
-        self.components = {name: self.made(one) for name, one in components.items()}
+        self._moved: dict[str, str] = {}
+        self.components: Document = {}
+        for name, one in components_of(document, "schemas").items():
+            self.components[name] = self.made(one)
 
     def whole(self, schema: Any) -> Any:
         """Return a schema that can be compiled alone: with all it refers to."""
@@ -128,15 +168,30 @@ class Schemas20:
             return schema
         reference = schema.get("$ref")
         if reference is not None:
-            if not reference.startswith("#/components/schemas/"):
-                return self.made(pointed(self._document, reference))
+            if not reference.startswith(PREFIX):
+                reference = self._component(reference)
             if self._is_old:  # where siblings of a reference do not count
                 return {"$ref": reference}
+            schema = {**schema, "$ref": reference}
         made = {name: self._keyword(name, value) for name, value in schema.items()}
         if self._is_old:
             _modernise(made)
         self._leave_out(made)
         return _with_limits(made)
+
+    def _component(self, reference: str) -> str:
+        """Return a reference to a component made of what stands elsewhere.
+
+        It may refer to itself, so it can not be put in place of the reference.
+        """
+        if reference not in self._moved:
+            known = components_of(self._document, "schemas")
+            name = f"moved{len(self._moved)}"
+            while name in known:
+                name += "_"
+            self._moved[reference] = name
+            self.components[name] = self.made(pointed(self._document, reference))
+        return PREFIX + self._moved[reference]
 
     def _keyword(self, name: str, value: Any) -> Any:
         if name in _MAPS and isinstance(value, dict):

@@ -13,7 +13,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from poorwsgi.openapi_document import Schemas20, resolved
+from poorwsgi.openapi_document import Schemas20, components_of, resolved
 from poorwsgi.response import Response
 from poorwsgi.typed import form_of, has_body, is_json, json_body, query_of
 
@@ -242,7 +242,7 @@ class Parameter:
             return self.texts.cast_members(texts)
         if self.texts.is_array:
             if isinstance(texts, str) and not (self.explode and self.style == "form"):
-                texts = texts.split(_SEPARATORS[self.style])
+                texts = self._pieces(texts)
             items = texts if isinstance(texts, list) else [texts]
             return self.texts.cast_items(items)
         text = _only(texts)
@@ -250,8 +250,13 @@ class Parameter:
             return self.texts.cast_members(self._pairs(text))
         return self.texts.cast(text)
 
-    def _pairs(self, text: str) -> dict[str, str]:
+    def _pieces(self, text: str) -> list[str]:
         pieces = text.split(_SEPARATORS[self.style])
+        # RFC 9110, 5.6.1: blanks around the elements of a list mean nothing.
+        return [one.strip() for one in pieces] if self.place == "header" else pieces
+
+    def _pairs(self, text: str) -> dict[str, str]:
+        pieces = self._pieces(text)
         if self.explode:
             triples = (piece.partition("=") for piece in pieces)
             return {name: value for name, _, value in triples}
@@ -493,7 +498,7 @@ class Operation:
             document, compiler.requests, resolved(document, body)
         )
         self.security = [
-            [(compiler.schemes[name], scopes) for name, scopes in one.items()]
+            [(compiler.scheme(name), scopes) for name, scopes in one.items()]
             for one in node.get("security", document.get("security")) or ()
         ]
         self.answers = {
@@ -512,7 +517,11 @@ class Operation:
         """Put the values of a request into *api*; return what is wrong."""
         problems: list[Problem] = []
         for parameter in self.parameters:
-            texts = _texts_of(req, parameter, path, query)
+            try:
+                texts = _texts_of(req, parameter, path, query)
+            except ValueError as err:  # a member of an object is there twice
+                problems.append(problem(parameter.place, parameter.name, str(err)))
+                continue
             values = getattr(api.parameters, parameter.place)
             if texts is None:
                 if parameter.is_required:
@@ -564,10 +573,19 @@ class Compiler:
         self.document = document
         self.requests = Schemas20(document, is_request=True)
         self.responses = Schemas20(document, is_request=False)
-        nodes = document.get("components", {}).get("securitySchemes", {})
+        nodes = components_of(document, "securitySchemes")
         self.schemes = {
             name: Scheme(name, resolved(document, node)) for name, node in nodes.items()
         }
+
+    def scheme(self, name: str) -> Scheme:
+        """Return a security scheme.
+
+        :raises ValueError: there is none of that name
+        """
+        if name not in self.schemes:
+            raise ValueError(f"there is no security scheme {name!r}")
+        return self.schemes[name]
 
 
 def query_for(operation: Operation, req: Request) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,7 +30,7 @@ from poorwsgi.typed import problem_error
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from poorwsgi.request import Request
     from poorwsgi.response import BaseResponse
@@ -48,6 +49,18 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 class AnswerError(RuntimeError):
     """An answer is not what the document says, and the plugin is strict."""
+
+
+@contextmanager
+def understanding(place: str) -> Iterator[None]:
+    """Say where a document is not what OpenAPI says."""
+    try:
+        yield
+    except ValueError as err:
+        raise ValueError(f"{place}: {err}") from err
+    except (AttributeError, LookupError, TypeError) as err:
+        what = f"{type(err).__name__}: {err}"
+        raise ValueError(f"{place} is no operation of OpenAPI: {what}") from err
 
 
 class PathItem:
@@ -108,6 +121,8 @@ class OpenAPIPlugin:
 
     def _add(self, path: str, node: Document) -> None:
         """Add a path, and also below the paths of its servers."""
+        if not isinstance(node, dict):
+            raise ValueError(f"{path} is no path item of OpenAPI")
         servers = node.get("servers", self.document.get("servers")) or ()
         bases = [urlsplit(one.get("url", "")).path.rstrip("/") for one in servers]
         for base in ["", *bases]:
@@ -116,7 +131,8 @@ class OpenAPIPlugin:
                 self._items.setdefault(shape_of(base + path), item)
         for method in METHODS:  # a mistake shows here, not in a request
             if method in node:
-                Operation(self._compiler, node, node[method])
+                with understanding(f"{method.upper()} {path}"):
+                    Operation(self._compiler, node, node[method])
 
     # -- before ------------------------------------------------------------
 

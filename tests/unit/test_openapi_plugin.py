@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,12 @@ def problems(answer):
         ),
         (parameter("X-A", "header", {"type": "integer"}), {"headers": {"X-A": "7"}}, 7),
         (parameter("X-A", "header", NUMBERS), {"headers": {"X-A": "7,8"}}, [7, 8]),
+        (parameter("X-A", "header", NUMBERS), {"headers": {"X-A": "7, 8"}}, [7, 8]),
+        (
+            parameter("X-A", "header", POINT, explode=True),
+            {"headers": {"X-A": "x=1, y=2"}},
+            {"x": 1, "y": 2},
+        ),
         (
             parameter("a", "cookie", {"type": "integer"}),
             {"headers": {"Cookie": "a=7"}},
@@ -171,6 +178,11 @@ def test_a_parameter_is_cast(app, seen, given, options, expected):
         ),
         (parameter("a", "query", NUMBERS), {"query": "a=1&a=b"}),
         (parameter("a", "query", POINT, style="deepObject"), {"query": "a[y]=1"}),
+        (
+            parameter("a", "query", POINT, style="deepObject"),
+            {"query": "a[x]=1&a[x]=2"},
+        ),
+        (parameter("a", "query", POINT), {"query": "x=1&x=2"}),
         (
             {
                 "name": "a",
@@ -576,10 +588,53 @@ def test_a_document_may_be_a_file(app, seen, tmp_path, name):
     assert TestClient(app).post("/x").status_code == 400
 
 
+YAML = """
+openapi: 3.1.0
+info: {title: t, version: 1}
+components:
+paths:
+  /x:
+    post:
+      parameters:
+        - name: day
+          in: query
+          schema: {enum: [2024-02-29, no, 2024-02-29T12:30:00Z, 012]}
+      responses:
+        200: {description: ok}
+"""
+
+
+@pytest.mark.parametrize("day", ["2024-02-29", "no", "2024-02-29T12:30:00Z", "012"])
+def test_yaml_has_the_values_of_json_alone(app, seen, tmp_path, day):
+    (tmp_path / "a.yaml").write_text(YAML)
+    plugin = OpenAPIPlugin(app, tmp_path / "a.yaml", strict=True)
+    assert TestClient(app).post("/x", query={"day": day}).status_code == 200
+    assert json.loads(json.dumps(plugin.document)) == plugin.document
+
+
+def test_dates_of_a_dictionary_are_texts(app, seen):
+    schema = {"enum": [date(2024, 2, 29)]}
+    OpenAPIPlugin(app, document({"parameters": [parameter("a", "query", schema)]}))
+    assert TestClient(app).post("/x", query="a=2024-02-29").status_code == 200
+
+
+def test_a_reference_may_lead_to_where_it_stands(app, seen):
+    here = "#/paths/~1x/post/requestBody/content/application~1json/schema"
+    schema = {"type": "object", "properties": {"me": {"$ref": here}}}
+    OpenAPIPlugin(app, document(body(schema)))
+    client = TestClient(app)
+    assert client.post("/x", json={"me": {"me": {}}}).status_code == 200
+    ((_, name, _),) = problems(client.post("/x", json={"me": {"me": 1}}))
+    assert name == "/me/me"
+
+
 @pytest.mark.parametrize(
     ("made", "message"),
     [
         ([], "this is no OpenAPI document"),
+        (document({"security": [{"key": []}]}), "POST /x: there is no .* 'key'"),
+        (document({"parameters": [{"name": "a"}]}), "POST /x is no operation .* 'in'"),
+        ({**document({}), "paths": {"/x": None}}, "/x is no path item"),
         ({"swagger": "2.0", "paths": {}}, "only OpenAPI 3 is known"),
         (document(body({"$ref": "other.json#/A"})), "leads out of the document"),
         (document(body({"$ref": "#/nothing"})), "leads to nothing"),
