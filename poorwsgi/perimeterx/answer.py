@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, str]]
 
+NO_STORE = ("Cache-Control", "no-store")
+
 _STATUS = re.compile(r"[1-5][0-9]{2} [\x20-\x7e\xa0-\xff]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

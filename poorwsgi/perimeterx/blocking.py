@@ -13,7 +13,7 @@ from string import Template
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from poorwsgi.perimeterx.answer import Answer, whole
+from poorwsgi.perimeterx.answer import NO_STORE, Answer, whole
 
 if TYPE_CHECKING:
     from poorwsgi.perimeterx.config import Config
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 HTML = ("Content-Type", "text/html; charset=utf-8")
 JSON = ("Content-Type", "application/json")
-NO_STORE = ("Cache-Control", "no-store")
 
 MOBILE_ACTIONS = {"c": "captcha", "b": "block", "j": "challenge", "r": "ratelimit"}
 

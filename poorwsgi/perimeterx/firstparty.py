@@ -11,7 +11,13 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from poorwsgi.perimeterx.answer import Answer, is_header, status_line, whole
+from poorwsgi.perimeterx.answer import (
+    NO_STORE,
+    Answer,
+    is_header,
+    status_line,
+    whole,
+)
 from poorwsgi.perimeterx.context import (
     PATH_SAFE,
     as_bytes,
@@ -211,9 +217,13 @@ def default_type(address: Address) -> tuple[str, str]:
 
 
 def default_answer(address: Address) -> Answer:
-    """Return what a page can do without the service with."""
+    """Return what a page can do without the service with.
+
+    SECURITY: kept in no cache. A client can make the service refuse a request,
+    by a header of it, and all visitors would get that empty script.
+    """
     if address.kind != XHR:
-        return whole(200, b"", SCRIPT)
+        return whole(200, b"", SCRIPT, NO_STORE)
     if "gif" in address.rest.lower():
-        return whole(200, PIXEL, GIF)
-    return whole(200, b"{}", JSON)
+        return whole(200, PIXEL, GIF, NO_STORE)
+    return whole(200, b"{}", JSON, NO_STORE)

@@ -361,6 +361,8 @@ def is_default(reply, kind, content):
     assert reply.body == content
     assert reply.headers == {
         "content-type": kind,
+        # Whoever makes the upstream refuse must not fill caches with this.
+        "cache-control": "no-store",
         "content-length": str(len(content)),
     }
 
