@@ -17,6 +17,7 @@ workers each import the program: ``app_data=/var/tmp/showcase``.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import subprocess
@@ -51,8 +52,7 @@ PAGE = Path(__file__).resolve().with_name("showcase_files")
 TEXT = "text/plain; charset=utf-8"
 # The frames that show error pages have their style inside.
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
-MAX_TEXT = 500
-MAX_LINES = 100
+MAX_TEXT, MAX_LINES = 500, 100
 
 
 class Request(BaseRequest):
@@ -61,6 +61,7 @@ class Request(BaseRequest):
     request_id = "-"
 
 
+logging.basicConfig()  # warnings and errors to stderr: the log of the server
 application = Application("showcase")
 application.request_class = Request
 application.debug = True  # tracebacks on error pages, and /debug-info
@@ -74,12 +75,11 @@ application.max_body_size = 1 << 30
 
 def make_folder() -> Path:
     """Return the folder of all data; one that is not named goes with the server."""
-    named = application.get_options().get("data")
-    if named:
-        Path(named).mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Path(named)
-    folder = tempfile.mkdtemp(prefix="showcase-")
-    remove_with_server(folder)
+    folder = application.get_options().get("data")
+    if not folder:
+        folder = tempfile.mkdtemp(prefix="showcase-")
+        remove_with_server(folder)
+    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     return Path(folder)
 
 

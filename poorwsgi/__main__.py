@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from poorwsgi import commands, reloader
 from poorwsgi.checks import is_public
 from poorwsgi.devserver import DevelopmentServer, listen
+from poorwsgi.logs import show_unheard
 from poorwsgi.state import __version__
 from poorwsgi.target import (
     DEFAULT_NAMES,
@@ -59,8 +60,11 @@ def _url(host: str, port: int) -> str:
 def serve(application: WSGIApplication, host: str, port: int) -> None:
     """Serve until Ctrl-C with the development server.
 
+    Warnings and errors are written to stderr, unless logging is configured.
+
     :raises OSError: the address can not be had
     """
+    show_unheard()
     _serve_on(listen(host, port), application)
 
 
@@ -153,6 +157,7 @@ def run(args: argparse.Namespace) -> int:
     target = Target.parse(args.application)
     if args.server != "wsgiref":
         _become_server(args.server, target, args.host, args.port)
+    show_unheard()  # what is wrong with a route is told when it is loaded
     number = reloader.is_inner()
     if number is not None:
         return _run_inner(args, target, socket.socket(fileno=number))

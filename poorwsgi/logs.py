@@ -4,7 +4,8 @@
 an answer was sent. While it, or `debug`, is on, the records of all loggers of
 ours carry ``request_id``, ``method`` and ``rule``; for loggers of the application
 put a `RequestFilter` on its handlers. Where records go, and how they look, is
-decided by the application; `JSONFormatter` is there for one object a line.
+decided by the application; `JSONFormatter` is there for one object a line, and
+`show_unheard` for programs that serve an application which has not decided.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from poorwsgi.tracing import Trace
 
-__all__ = ["JSONFormatter", "RequestFilter", "access"]
+__all__ = ["JSONFormatter", "RequestFilter", "access", "show_unheard"]
 
 access = logging.getLogger("poorwsgi.access")
 
@@ -73,6 +74,41 @@ class JSONFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+class UnheardHandler(logging.StreamHandler[Any]):
+    """Writes to stderr what no other handler takes: warnings and errors.
+
+    It looks at each record, so an application may configure logging whenever it
+    likes and finds nothing twice.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setLevel(logging.WARNING)
+        self.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, if nobody else does."""
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger is not None:
+            if any(self._hears(handler) for handler in logger.handlers):
+                return
+            logger = logger.parent if logger.propagate else None
+        super().emit(record)
+
+    def _hears(self, handler: logging.Handler) -> bool:
+        return handler is not self and not isinstance(handler, logging.NullHandler)
+
+
+def show_unheard() -> None:
+    """Let warnings and errors of ours be seen where nobody has configured logging.
+
+    For programs that serve applications, not for libraries.
+    """
+    logger = logging.getLogger("poorwsgi")
+    if not any(isinstance(handler, UnheardHandler) for handler in logger.handlers):
+        logger.addHandler(UnheardHandler())
 
 
 def write_access(trace: Trace) -> None:

@@ -8,6 +8,7 @@ made by ``python -m poorwsgi.auth users.scrypt ada``::
     curl -i http://127.0.0.1:8080/login
 """
 
+import logging
 import sqlite3
 from html import escape
 from secrets import token_hex
@@ -18,6 +19,7 @@ from poorwsgi.csrf import CsrfGuard
 from poorwsgi.response import RedirectResponse
 from poorwsgi.session import PoorSession, SessionError
 
+logging.basicConfig()  # errors to stderr, which a server puts into its log
 application = Application("guestbook")
 
 OPTIONS = application.get_options()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -205,6 +206,39 @@ def test_development_server_serves_and_says_so(program):
         assert answer.read() == b"/live"
     assert f"{server.url}/ is open (Ctrl-C stops)" in server.log
     assert "for development" in server.log
+
+
+CRASHING = """
+from poorwsgi import Application
+
+application = Application("crashing")
+{configure}
+
+@application.get("/live/<id:int>")
+def live(req):
+    return "too few parameters"
+"""
+
+
+@pytest.mark.parametrize(
+    ("configure", "times"),
+    [
+        ("", 1),
+        ("import logging; logging.basicConfig()", 1),
+        ("import logging; logging.basicConfig(level=logging.CRITICAL)", 0),
+    ],
+)
+def test_development_server_shows_what_failed(program, configure, times):
+    """Once, on stderr, where the application has not configured logging itself."""
+    program.write_text(CRASHING.format(configure=configure))
+    command = f"{sys.executable} -m poorwsgi run {program.name} --port {{port}}"
+    with (
+        LiveServer(command.split()) as server,
+        pytest.raises(HTTPError, match="500"),
+    ):
+        urlopen(server.url + "/live/7", timeout=10)
+    assert server.log.count("TypeError: live() takes 1 positional argument") == times
+    assert server.log.count("add a parameter 'id'") == times
 
 
 def test_port_in_use_is_said_in_a_line(program):
