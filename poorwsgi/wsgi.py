@@ -495,11 +495,13 @@ class Application(Registry, Generic[R]):
         if method not in methods:
             return self.handler_from_mounts(req, path)
         if known is not None:
-            return self.handler_from_default(req, self.allowed_methods(path), True)
+            return self.handler_from_methods(req, self.allowed_methods(path), True)
         is_file, value = self.handler_from_files(req, path, method)
         if is_file:
             return value
-        return self.handler_from_default(req, allowed)
+        if allowed:
+            return self.handler_from_methods(req, allowed)
+        return self.handler_from_default(req)
 
     def handler_from_mounts(self, req: Any, path: str) -> Any:
         """Let a mounted application answer a method that we do not know.
@@ -560,31 +562,39 @@ class Application(Registry, Generic[R]):
             return True, value
         return False, None
 
-    def handler_from_default(
-        self, req: Any, allowed: int = 0, is_static: bool = False
+    def handler_from_methods(
+        self, req: Any, allowed: int, is_static: bool = False
     ) -> Any:
-        """Answer where no rule has both path and method.
+        """Answer where rules have the path, but none of them has the method.
 
         A default handler steps in, unless a static rule knows the path; one for
         OPTIONS always does. Else OPTIONS is answered with the methods there are,
-        and any other request with 405 or 404.
+        and any other request with 405.
 
         :param allowed: bits of the methods that have a rule for the path
         """
-        if self._defaults:
-            number = req.method_number
-            default = for_method(self._defaults, number)
-            if default is not None and (number == METHOD_OPTIONS or not is_static):
-                return self.call_handler(req, "/*", default, default)
+        number = req.method_number
+        if for_method(self._defaults, number) is not None and (
+            number == METHOD_OPTIONS or not is_static
+        ):
+            return self.handler_from_default(req)
         req._uri_rule = "/*"
         if self._before:
             self.handler_from_before(req)
-        if not allowed:
-            return self.state_from_table(req, HTTP_NOT_FOUND)
-        if req.method_number == METHOD_OPTIONS:
+        if number == METHOD_OPTIONS:
             names = ", ".join(method_names(allowed | METHOD_OPTIONS))
             return NoContentResponse({"Allow": names})
-        return self.state_from_table(req, HTTP_METHOD_NOT_ALLOWED)
+        return self._answer_of_state(req, HTTP_METHOD_NOT_ALLOWED, {})
+
+    def handler_from_default(self, req: Any) -> Any:
+        """Answer where nothing else does: by the default handler, else 404."""
+        default = for_method(self._defaults, req.method_number)
+        if default is not None:
+            return self.call_handler(req, "/*", default, default)
+        req._uri_rule = "/*"
+        if self._before:
+            self.handler_from_before(req)
+        return self.state_from_table(req, HTTP_NOT_FOUND)
 
     def _page_end(self, req: Request) -> bytes:
         """Return what stands behind the path; remembered for each good Host."""
@@ -615,25 +625,47 @@ class Application(Registry, Generic[R]):
             response = error.make_response()
             if response is not None:
                 return response
-            return self._state_response(req, error.status_code, error.kwargs)
+            return self._answer_of_state(req, error.status_code, error.kwargs)
         if isinstance(error, ResponseError):
             if req.uri_handler is not None:
                 error.blame("handler", req.uri_handler, req.uri_rule)
-            return self._state_response(req, HTTP_INTERNAL_SERVER_ERROR, {})
+            return self._answer_of_state(req, HTTP_INTERNAL_SERVER_ERROR, {})
         if isinstance(error, KeyError) and "REQUEST_METHOD" not in req._environ:
             error = BodyError("the server gave no REQUEST_METHOD")
-            return self._state_response(req, HTTP_BAD_REQUEST, {"error": error})
+            return self._answer_of_state(req, HTTP_BAD_REQUEST, {"error": error})
         if not isinstance(req, Request) and isinstance(error, ConnectionError):
             # The server gave no path, so there is no request.
-            return self._state_response(req, HTTP_BAD_REQUEST, {"error": error})
-        from_handler = self._error_response(req, error)
+            return self._answer_of_state(req, HTTP_BAD_REQUEST, {"error": error})
+        from_handler = self._answer_of_error(req, error)
         if from_handler is not None:
             return from_handler
         if isinstance(error, BodyError):
-            return self._state_response(req, error.status_code, {"error": error})
+            return self._answer_of_state(req, error.status_code, {"error": error})
         if isinstance(error, ConnectionError):
             log.warning("Connection failed: %r", error)
-        return self._state_response(req, HTTP_INTERNAL_SERVER_ERROR, {})
+        return self._answer_of_state(req, HTTP_INTERNAL_SERVER_ERROR, {})
+
+    def _answer_of_state(
+        self, req: Any, status_code: int, kwargs: dict[str, Any]
+    ) -> BaseResponse:
+        """Return the answer of a status, by the method of a subclass if it has one."""
+        if not is_replaced(self, "state_from_table"):
+            return self._state_response(req, status_code, kwargs)
+        try:
+            value = self.state_from_table(req, status_code, **kwargs)
+            return self._allow(req, self.to_response(value))
+        except Exception:
+            return self._internal_server_error(req)
+
+    def _answer_of_error(self, req: Any, error: Exception) -> BaseResponse | None:
+        """Return what is made of an exception, by the method of a subclass as well."""
+        if not is_replaced(self, "error_from_table"):
+            return self._error_response(req, error)
+        try:
+            value = self.error_from_table(req, error)
+            return None if value is None else self.to_response(value)
+        except Exception:
+            return self._internal_server_error(req)
 
     def error_from_table(self, req: Any, error: Exception) -> Any:
         """Return what the handler of an exception made of it, None without one."""

@@ -869,6 +869,62 @@ def test_errors_are_handled_wherever_they_are_raised(app, client, where):
     assert (answer.status_code, answer.text) == (409, "handled")
 
 
+class Told(Application):
+    """An application with methods of its own where the walk has named ones."""
+
+    def state_from_table(self, req, status_code, **kwargs):
+        if status_code == 410:
+            raise AppError("of a method")
+        return f"own {status_code} {sorted(kwargs)}", status_code
+
+    def error_from_table(self, req, error):
+        if isinstance(error, KeyError):
+            return 1 / 0
+        return ("own error", 409) if isinstance(error, AppError) else None
+
+    def handler_from_default(self, req):
+        return f"own default {req.path}"
+
+
+@pytest.fixture
+def told(request):
+    return Told(request.node.nodeid + "told")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (HTTPException(404), 404, "own 404 []"),
+        (HTTPException(403, why="x"), 403, "own 403 ['why']"),
+        (AppError("x"), 409, "own error"),
+        (ValueError("x"), 500, "own 500 []"),
+        (BodyError("x"), 400, "own 400 ['error']"),
+        (ResponseError("x"), 500, "own 500 []"),
+        (HTTPException(410), 500, "error id"),
+        (KeyError("x"), 500, "error id"),
+    ],
+)
+def test_named_methods_of_a_subclass_are_asked_for_every_error(
+    told, error, status, text
+):
+    told.set_route("/", raising(error))
+    answer = TestClient(told).get("/")
+    assert answer.status_code == status
+    assert text in answer.text
+
+
+def test_a_default_of_a_subclass_answers_where_nothing_else_does(told):
+    """It has the signature of PoorWSGI 2.8: the request alone."""
+    told.set_route("/s", facts)
+    told.set_route("/r/<x>", facts)
+    client = TestClient(told)
+    assert client.get("/none").text == "own default /none"
+    answer = client.put("/s")
+    assert (answer.text, answer.headers["Allow"]) == ("own 405 []", "GET, HEAD")
+    told.set_default(facts, METHOD_PUT)
+    assert client.put("/r/1").text == "own default /r/1"
+
+
 def test_an_error_without_handler_is_a_500_and_logged(app, client):
     error = AppError("secret text")
     app.set_route("/", raising(error))
