@@ -1092,7 +1092,7 @@ class FieldCollector:
             field.filename = part.filename
             if part.filename and self._at_once:
                 field.file = self._make_file(part.filename)
-        elif part.is_multipart:
+        if part.is_multipart:
             field.list = []
 
     def _count_memory(self, field: FieldStorage, size: int) -> None:

@@ -10,6 +10,7 @@ decoder is in codecs for pickle; `unicode_escape` would do, by three steps more.
 
 from __future__ import annotations
 
+import encodings
 from codecs import escape_decode, lookup
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,23 @@ def text_codec(charset: str) -> str:
     try:
         codec = lookup(charset)
     except (LookupError, ValueError):
+        _forget_unknown_codecs()
         raise BodyError(f"unknown charset {charset[:40]!r}") from None
     is_text = getattr(codec, "_is_text_encoding", True)
     if not is_text or codec.name.replace("-", "_") in _REFUSED_CODECS:
         raise BodyError(f"unsupported charset {charset[:40]!r}")
     return codec.name
+
+
+def _forget_unknown_codecs() -> None:
+    """Empty what Python remembers of names that are no codec.
+
+    SECURITY: it keeps each of them for ever, and clients can make up many.
+    """
+    known: dict[str, object] = getattr(encodings, "_cache", {})
+    for name, codec in list(known.items()):
+        if codec is None:
+            known.pop(name, None)
 
 
 def unquote_bytes(raw: bytes) -> bytes:

@@ -231,14 +231,15 @@ def test_empty_upload_is_empty_bytes():
     assert not form["f"]
 
 
-def test_later_fields_are_found_after_a_nested_multipart():
-    """D67"""
+@pytest.mark.parametrize("filename", [None, ""])
+def test_later_fields_are_found_after_a_nested_multipart(filename):
+    """D67; also if no file was chosen where its parts are sent."""
     inner = (
         b"--i\r\nContent-Disposition: file; filename=a\r\n\r\nA\r\n"
         b"--i\r\nContent-Disposition: file; filename=b\r\n\r\nB\r\n--i--"
     )
     form = parse(
-        part("files", inner, extra="\r\nContent-Type: multipart/mixed; boundary=i")
+        part("files", inner, filename, "\r\nContent-Type: multipart/mixed; boundary=i")
         + part("after", b"1")
     )
     assert [field.filename for field in form["files"].list] == ["a", "b"]

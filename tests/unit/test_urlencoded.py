@@ -1,6 +1,7 @@
 """Urlencoded text: the fields of `urllib.parse`, faster."""
 
 import codecs
+import encodings
 from urllib.parse import parse_qs, parse_qsl, quote_plus, unquote_to_bytes, urlencode
 
 import pytest
@@ -128,3 +129,12 @@ NO_CODECS += ["unicode_escape", "raw-unicode-escape", "utf-7", "undefined", "a\0
 def test_what_is_no_charset_is_refused(name):
     with pytest.raises(BodyError, match="charset"):
         text_codec(name)
+
+
+def test_memory_names_of_charsets_are_not_kept():
+    """Python remembers each unknown one for ever, and clients make them up."""
+    kept = encodings._cache
+    for number in range(3):
+        with pytest.raises(BodyError, match="charset"):
+            text_codec(f"x-made-up-{number}")
+        assert not any("made_up" in name for name in kept)
