@@ -149,7 +149,8 @@ class Client:
                 redirect=False,
                 preload_content=False,
             ) as response:
-                return read_answer(response)
+                headers = {n.lower(): value for n, value in response.headers.items()}
+                return Answer(response.status, headers, read_body(method, response))
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise APIException(f"{method} {path}: {error}") from error
 
@@ -247,17 +248,33 @@ def time_limit(limit: float | None) -> Timeout:
     return timeout
 
 
-def read_answer(response: BaseHTTPResponse) -> Answer:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    body = response.read(MAX_ANSWER + 1)
+def read_body(method: str, response: BaseHTTPResponse) -> bytes:
+    """Return the body of an answer; of the one to a post nobody wants any.
+
+    So a post that was taken is not repeated because of what comes after the head.
+    """
+    if method == "GET":
+        return whole_body(response)
+    with suppress(import_urllib3().exceptions.HTTPError, OSError, APIException):
+        whole_body(response, decode=False)  # for the connection to be used again
+    return b""
+
+
+def whole_body(response: BaseHTTPResponse, *, decode: bool = True) -> bytes:
+    body = response.read(MAX_ANSWER + 1, decode_content=decode)
     if len(body) > MAX_ANSWER:
         raise APIException("the collector's answer is too long")
-    return Answer(response.status, headers, body)
+    return body
 
 
 def to_json(value: object) -> bytes:
-    """Return JSON of what a user hands in; dates are written as ISO 8601."""
-    return json.dumps(value, default=write_date).encode("ascii")
+    """Return JSON of what a user hands in; dates are written as ISO 8601.
+
+    :raises ValueError: not-a-number, an infinite number, or what holds itself
+    :raises TypeError: something else that JSON cannot hold
+    :raises RecursionError: what is nested too deep
+    """
+    return json.dumps(value, default=write_date, allow_nan=False).encode("ascii")
 
 
 def write_date(value: object) -> str:

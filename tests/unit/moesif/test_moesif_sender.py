@@ -236,6 +236,23 @@ def test_the_first_repetition_comes_within_three_seconds():
     assert list(sender.DELAYS) == sorted(sender.DELAYS)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 9\r\n\r\nshort",
+        b"Transfer-Encoding: chunked\r\n\r\nnonsense",
+        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nplain",
+    ],
+)
+def test_a_post_that_was_taken_is_not_repeated(make_site, collector, rest):
+    """Whatever follows the head: the events are there already."""
+    collector.garbage = b"HTTP/1.1 201 Created\r\n" + rest
+    one = make_site(Plain)
+    one.request("GET", "/text")
+    one.events(1)
+    assert one.middleware.sender.sent == 1
+
+
 def test_after_the_last_try_the_batch_is_dropped_and_counted(
     make_sender, monkeypatch, caplog
 ):
