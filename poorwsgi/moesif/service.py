@@ -150,7 +150,7 @@ class Service:
                 error.response_code is not None and 401 <= error.response_code <= 403
             )
             log.log(logging.ERROR if refused else logging.WARNING, "moesif: %s", error)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             log.warning("moesif: JSON cannot hold this update: %s", error)
 
 
@@ -159,7 +159,7 @@ def read_members(given: object) -> list[object]:
     if isinstance(given, str | bytes):
         try:
             given = json.loads(given)
-        except ValueError:
+        except (ValueError, RecursionError):
             given = None
     return list(given) if isinstance(given, list | tuple) else []
 
@@ -169,7 +169,7 @@ def read_record(given: object, keys: tuple[str, ...]) -> dict[str, object] | Non
     if isinstance(given, str | bytes):
         try:
             given = json.loads(given)
-        except ValueError:
+        except (ValueError, RecursionError):
             given = None
     if not isinstance(given, dict) or not given:
         log.warning(

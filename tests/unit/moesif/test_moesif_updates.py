@@ -86,9 +86,26 @@ def test_a_dead_collector_is_logged(make_site, caplog):
     assert "WARNING" in [record.levelname for record in caplog.records]
 
 
-def test_what_json_cannot_hold_is_logged(middleware, collector, caplog):
-    assert middleware.update_user({"user_id": "u", "metadata": object()}) is None
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"deeper": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [object(), float("nan"), nested(5000)], ids=["object", "nan", "deep"]
+)
+def test_what_json_cannot_hold_is_logged(middleware, collector, caplog, value):
+    assert middleware.update_user({"user_id": "u", "metadata": value}) is None
     assert "JSON cannot hold" in caplog.text
+    assert not collector.posts("/v1/users")
+
+
+@pytest.mark.parametrize("method", ["update_user", "update_users_batch"])
+def test_a_text_that_is_nested_too_deep_is_refused(middleware, method, caplog):
+    assert getattr(middleware, method)("[" * 100_000) is None
+    assert caplog.records
 
 
 def test_dates_are_written_as_iso(middleware, collector):
