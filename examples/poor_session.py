@@ -84,8 +84,8 @@ def login_form(req: Request) -> str:
 @application.route("/login", state.METHOD_POST)
 def login(req: Request) -> Response:
     """Check name and password and start a session."""
-    user = req.form.getfirst("user", "")
-    password = req.form.getfirst("password", "")
+    user = str(req.form.getfirst("user", ""))
+    password = str(req.form.getfirst("password", ""))  # a file would be bytes
     stored = USERS.get(user, "")
     if not stored or not compare_digest(stored.encode(), password.encode()):
         redirect("/login?message=That+was+not+right.", state.HTTP_SEE_OTHER)

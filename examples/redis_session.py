@@ -64,7 +64,7 @@ def index(req: Request) -> Response:
 @application.route("/basket", state.METHOD_POST)
 def put_into_basket(req: Request) -> Response:
     """Add an item; of two requests at the same time neither is lost."""
-    item = req.form.getfirst("item", "nothing")
+    item = str(req.form.getfirst("item", "nothing"))  # a file would be bytes
 
     def add(data: dict[str, Any]) -> None:
         data["basket"] = [*data.get("basket", []), item]
@@ -79,7 +79,7 @@ def login(req: Request) -> Response:
     """Log in, and change the id that somebody else may have seen."""
     session = session_of(req)
     session.rotate()
-    session.data["user"] = req.form.getfirst("user", "nobody")
+    session.data["user"] = str(req.form.getfirst("user", "nobody"))
     return answer(session)
 
 

@@ -30,7 +30,7 @@ def user(req: Request, name: str) -> str:
 def messages(req: Request) -> dict[int, str]:
     """Return the messages; a form adds one. Each process has its own."""
     if req.method == "POST":
-        text = req.form.getfirst("text", "").strip()
+        text = str(req.form.getfirst("text", "")).strip()
         if not text:
             abort(state.HTTP_BAD_REQUEST, error="There is no text")
         MESSAGES[max(MESSAGES, default=0) + 1] = text

@@ -13,6 +13,7 @@ import pytest
 from poorwsgi.testing import TestClient
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+FILE = ("a.txt", b"\xff")
 
 
 @pytest.fixture
@@ -67,6 +68,10 @@ class TestPoorSession:
         assert "That was not right." in self.log_in(client, password).text
         data = {"user": "nobody", "password": password}
         assert client.post("/login", data=data).location.startswith("/login?")
+
+    def test_password_sent_as_a_file(self, client):
+        answer = client.post("/login", data={"user": "joe"}, files={"password": FILE})
+        assert answer.location.startswith("/login?")
 
     def test_changed_cookie(self, client):
         self.log_in(client)
@@ -182,3 +187,5 @@ def test_redis_session_in_files(client):
     assert client.cookies["SESSID"] != before
     assert client.post("/logout").json == {"bye": True}
     assert client.get("/").json == {}
+    assert client.post("/basket", files={"item": FILE}).status_code == 200
+    assert client.post("/login", files={"user": FILE}).status_code == 200
