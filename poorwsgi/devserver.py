@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 from wsgiref.util import FileWrapper
 
+from poorwsgi.blocks import block_of
 from poorwsgi.state import __version__
 
 if TYPE_CHECKING:
@@ -431,6 +432,7 @@ class Answer:
         """Send a block of the body."""
         if not self.status:
             raise AssertionError("start_response() has to be called before the body")
+        data = block_of(data)
         if not self.is_told:
             self._tell()
         file = self.handler.wfile

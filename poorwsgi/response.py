@@ -895,7 +895,7 @@ class FileResponse(FileObjResponse):
     ):
         # Opening a FIFO would wait for its writer.
         if not os.access(path, os.R_OK) or not os.path.isfile(path):
-            raise OSError("Could not stat file for reading")
+            raise OSError(f"Could not stat file for reading: {os.fspath(path)!r}")
         if content_type is None:
             # mimetypes reads the system's tables: 7 ms, once a file is served.
             from mimetypes import guess_type
@@ -1258,16 +1258,17 @@ def make_response(
     except ResponseError:
         raise
     except Exception as err:
-        raise unusable(data) from err
+        raise unusable(data, err) from err
 
 
-def unusable(data: object) -> ResponseError:
+def unusable(data: object, err: Exception | None = None) -> ResponseError:
     """Return what is raised for *data*; whoever answers the error logs it."""
     error = ResponseError(
         "Returned data must by: <bytes|str|dict|list|iterable[bytes]>, <str>, "
         "<Headers|None>, <int>"
     )
-    error.add_note(f"No response can be made of {data!r:.200}")
+    reason = f": {err!s:.200}" if err else ""
+    error.add_note(f"No response can be made of {data!r:.200}{reason}")
     return error
 
 
@@ -1315,7 +1316,7 @@ def text_response(value: str) -> Response:
     try:
         data = value.encode()
     except UnicodeError as err:
-        raise unusable(value) from err
+        raise unusable(value, err) from err
     response: Response = _new_response()
     response.content_type = HTML
     response._status_code = HTTP_OK
@@ -1376,7 +1377,7 @@ def text_answer(value: str, _: object = None) -> Answer:
     try:
         body = value.encode()
     except UnicodeError as err:
-        raise unusable(value) from err
+        raise unusable(value, err) from err
     size = len(body)
     length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
     return "200 OK", [POWERED_BY, CONTENT_TYPE_HTML, length], body
@@ -1394,7 +1395,7 @@ def json_answer(value: object, _: object = None) -> Answer:
     try:
         body = encode_json(value)
     except Exception as err:
-        raise unusable(value) from err
+        raise unusable(value, err) from err
     size = len(body)
     length = LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
     return "200 OK", [POWERED_BY, CONTENT_TYPE_JSON, length], body

@@ -125,7 +125,7 @@ def route_fault(rule: str, groups: Sequence[str], fun: Any) -> str:
     passed, name = len(groups), name_of(fun)
     if takes.most is not None and takes.most == 0:
         return f"{start} passes the request but handler {name!r} takes nothing; " + (
-            f"add the parameters {_listed(['req', *groups])}"
+            f"add {_parameters(['req', *groups])}"
         )
     if takes.most is not None and takes.most - 1 < passed:
         return (

@@ -55,6 +55,10 @@ def address():
     def stream(req):
         return GeneratorResponse(iter((b"one", b"", b"two")), content_type="text/plain")
 
+    @app.route("/text")
+    def text(req):
+        yield "text"
+
     @app.route("/file")
     def file(req):
         return FileObjResponse(open(__file__, "rb"))
@@ -295,6 +299,13 @@ def test_an_error_is_500_and_a_traceback(address, capfd, path):
     assert answer.startswith(b"HTTP/1.1 500 ")
     assert answer.endswith(b"\r\n\r\nInternal Server Error\n")
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_text_that_a_generator_gives_is_an_error_that_says_what_to_do(address, capfd):
+    """Before the answer begins, so the client sees it as well."""
+    assert talk(address, get("/text")).startswith(b"HTTP/1.1 500 ")
+    said = capfd.readouterr().err
+    assert "has to be bytes, not 'text'; StrGeneratorResponse takes text" in said
 
 
 @pytest.mark.parametrize("path", ["/short", "/broken"])

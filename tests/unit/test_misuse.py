@@ -8,6 +8,7 @@ import io
 import os
 import traceback
 from contextlib import suppress
+from datetime import date
 
 import pytest
 
@@ -109,6 +110,23 @@ def test_make_response_says_what_it_was_given():
         make_response(12345)
     assert str(caught.value).startswith("Returned data must by: ")
     assert "12345" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (12345, "of 12345: 'int' object is not iterable"),
+        ({"now": date(2026, 1, 2)}, ": Object of type date is not JSON serializable"),
+        (("text", "text/plain", 201), "of 'text': headers must be list, tuple, set or"),
+        (("text", 200, {"X-Own": 5}), "of 'text': Header name/value must be of type"),
+    ],
+)
+def test_an_unusable_value_says_why(app, client, value, reason):
+    """Of a tuple the value may be fine, and something else of it is wrong."""
+    app.set_route("/", lambda req: value)
+    (text,) = records(client.get("/"))
+    assert "No response can be made of " in text
+    assert reason in text
 
 
 # -- a response object twice ------------------------------------------------------
