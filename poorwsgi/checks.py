@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from poorwsgi.inspector import groups_of, mounted_application, walk_routes
 from poorwsgi.routing import longest_path, method_names, shared_groups
 from poorwsgi.signature import (
+    arity,
     call_fault,
     code_of,
     name_of,
@@ -112,6 +113,26 @@ def handler_faults(app: Application) -> Iterator[Finding]:
             fault = call_fault(kind, handler, given)
             if fault:
                 yield finding("handler-signature", "error", handler, fault)
+
+
+def typed_faults(app: Application) -> Iterator[Finding]:
+    """Yield `typed` handlers whose parameters can not be filled."""
+    for rule, endpoint, groups in walk_routes(app):
+        typed = getattr(endpoint.handler, "__typed__", None)
+        if typed is None:
+            continue
+        fun = typed.fun
+        takes = arity(fun)
+        fault = ""
+        if takes and takes.most is not None and takes.most <= len(groups):
+            fault = route_fault(rule, groups, fun)
+        else:
+            try:
+                typed.plan(len(groups))
+            except TypeError as err:
+                fault = f"route {rule!r}: {err}; correct its annotation"
+        if fault:
+            yield finding("handler-signature", "error", fun, fault)
 
 
 def _inner(table: Mapping[Any, Mapping[int, Any]]) -> list[Any]:
@@ -537,6 +558,7 @@ def unknown_variables(variables: Mapping[str, Any]) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[Application], Iterator[Finding]], ...] = (
     handler_faults,
+    typed_faults,
     hook_faults,
     duplicates,
     shadowed,

@@ -66,6 +66,24 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _count(text: str) -> int:
+    """Read a number of lines."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError("give a number of lines")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Read a time limit."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86400:
+        raise argparse.ArgumentTypeError("give a number of seconds above 0")
+    return seconds
+
+
 # -- routes --------------------------------------------------------------------
 
 
@@ -172,7 +190,11 @@ def _counted(findings: Sequence[Any]) -> str:
     if not findings:
         return "Nothing wrong was found."
     errors = sum(finding.level == "error" for finding in findings)
-    return f"{errors} errors, {len(findings) - errors} warnings"
+    return f"{_amount(errors, 'error')}, {_amount(len(findings) - errors, 'warning')}"
+
+
+def _amount(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def add_check(commands: Subparsers) -> None:
@@ -248,7 +270,10 @@ def add_profile(commands: Subparsers) -> None:
     parser.add_argument("--svg", metavar="FILE", help="write a flame graph")
     parser.add_argument("--speedscope", metavar="FILE", help="write it for speedscope")
     parser.add_argument(
-        "--lines", type=int, default=30, help="functions to list, default: %(default)s"
+        "--lines",
+        type=_count,
+        default=30,
+        help="functions to list, default: %(default)s",
     )
     _add_json(parser)
     parser.set_defaults(call=profile)
@@ -296,7 +321,7 @@ def add_doctor(commands: Subparsers) -> None:
     )
     parser.add_argument("url", metavar="URL", help="http://host:port/path")
     parser.add_argument(
-        "--timeout", type=float, default=5.0, help="seconds, default: %(default)s"
+        "--timeout", type=_seconds, default=5.0, help="seconds, default: %(default)s"
     )
     _add_json(parser)
     parser.set_defaults(call=doctor)

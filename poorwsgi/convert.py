@@ -511,7 +511,7 @@ class ObjectParser:
         if not isinstance(value, dict):
             return refuse("is no object", place, problems)
         before, values = len(problems), {}
-        for name, parse, is_required in self._fields or self._made():
+        for name, parse, is_required in self._fields or self.prepare():
             if name in value:
                 values[name] = parse(value[name], _below(place, name), problems)
             elif is_required:
@@ -523,13 +523,22 @@ class ObjectParser:
         except ValueError as err:  # what __post_init__ checks
             return refuse(str(err), place, problems)
 
-    def _made(self) -> list[tuple[str, Parser, bool]]:
-        self._fields = [
-            (field.name, value_parser(field.hint), field.default is MISSING)
-            for field in fields_of(self._hint)
-            if not field.is_read_only
-        ]
-        return self._fields
+    def prepare(self) -> list[tuple[str, Parser, bool]]:
+        """Make the parsers of the members.
+
+        :raises TypeError: there is none for one of them
+        """
+        fields = []
+        for field in fields_of(self._hint):
+            if field.is_read_only:
+                continue
+            try:
+                parse = value_parser(field.hint)
+            except TypeError as err:
+                raise TypeError(f"member {field.name!r}: {err}") from err
+            fields.append((field.name, parse, field.default is MISSING))
+        self._fields = fields
+        return fields
 
 
 def _parse_pydantic(model: Any, value: Any, place: str, problems: Problems) -> Any:

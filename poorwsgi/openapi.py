@@ -27,7 +27,7 @@ from poorwsgi.routing import Rule, re_filter
 from poorwsgi.schema import Schemas, hints_of, is_plain, members_of, unwrapped
 from poorwsgi.signature import name_of
 from poorwsgi.state import HTTP_NOT_FOUND, METHOD_ALL, REASONS, sorted_methods
-from poorwsgi.target import UsageError, add_application
+from poorwsgi.target import LoadError, UsageError, add_application
 from poorwsgi.typed import Typed, is_file, result_hint
 
 if TYPE_CHECKING:
@@ -709,14 +709,18 @@ def _shortly(value: Any) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Print the document of an application, or compare it with a file."""
-    made = load(args).openapi()
+    application = load(args)
+    try:
+        made = application.openapi()
+    except (TypeError, ValueError) as err:  # an annotation that can not be served
+        raise LoadError(str(err)) from err
     if args.check is None:
         json.dump(made, sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
         return 0
     try:
         stored = load_document(args.check)
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, ImportError) as err:
         reason = getattr(err, "strerror", None) or err
         raise UsageError(f"{args.check}: {reason}") from err
     lines = list(differences(stored, made))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -52,10 +53,10 @@ class Target(NamedTuple):
         name, _, attribute = text.partition(":")
         is_factory = attribute.endswith("()")
         attribute = attribute.removesuffix("()")
-        if attribute and not attribute.replace(".", "_").isidentifier():
+        if attribute and not _is_dotted(attribute):
             raise UsageError(f"{text!r}: {attribute!r} is no name of an attribute")
         if not name.endswith(".py"):
-            if not name.replace(".", "_").isidentifier():
+            if not _is_dotted(name):
                 raise UsageError(f"{text!r} is neither module:attribute nor file.py")
             return cls(Path.cwd(), name, None, attribute, is_factory)
         file = Path(name).resolve()
@@ -71,7 +72,7 @@ class Target(NamedTuple):
         """
         # A file called like an installed module must not be taken for it.
         name = self.module
-        if self.file is not None and _is_module(name):
+        if self.file is not None and _is_other_module(name, self.file):
             name += "_file"
         # As `python file.py` and `python -m module` do.
         sys.path.insert(0, str(self.folder))
@@ -81,12 +82,14 @@ class Target(NamedTuple):
             application = value() if self.is_factory else value
         except UsageError:
             raise
+        except SystemExit as error:
+            message = f"the program ends itself, sys.exit({error.code!r})"
+            raise LoadError(message + _place(error)) from error
         except Exception as error:
             raise LoadError(_describe(error)) from error
         if not callable(application):
-            raise UsageError(
-                f"{self} is a {type(application).__name__}, no application"
-            )
+            kind = type(application).__name__
+            raise UsageError(f"{self} is no application but of type {kind!r}")
         return application  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
@@ -94,23 +97,43 @@ class Target(NamedTuple):
         return f"{self.module}:{self.attribute or DEFAULT_NAMES[0]}{call}"
 
     def _import(self, name: str) -> ModuleType:
-        if self.file is None:
+        # One of our program's own modules may have imported it; twice would make
+        # two applications of one.
+        if self.file is None or _stands_in(sys.modules.get(name), self.file):
             return importlib.import_module(name)
         spec = importlib.util.spec_from_file_location(name, self.file)
         if spec is None or spec.loader is None:
             raise UsageError(f"{self.file} can't be imported")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:  # as an import does
+            del sys.modules[name]
+            raise
         return module
 
 
-def _is_module(name: str) -> bool:
-    """Return True if an import of *name* finds something already."""
+def _is_dotted(name: str) -> bool:
+    """Return True for ``package.module``."""
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def _is_other_module(name: str, file: Path) -> bool:
+    """Return True if an import of *name* finds something else than the file."""
     try:
-        return importlib.util.find_spec(name) is not None
+        spec = importlib.util.find_spec(name)
     except ValueError:  # __main__, which has no origin
         return True
+    return spec is not None and not _is_file(spec.origin, file)
+
+
+def _stands_in(module: ModuleType | None, file: Path) -> bool:
+    return module is not None and _is_file(getattr(module, "__file__", None), file)
+
+
+def _is_file(path: str | None, file: Path) -> bool:
+    return path is not None and os.path.realpath(path) == str(file)
 
 
 def _find_attribute(module: ModuleType, attribute: str) -> Any:
@@ -128,19 +151,20 @@ def _find_attribute(module: ModuleType, attribute: str) -> Any:
 
 def _describe(error: BaseException) -> str:
     """Say what happened and where, in one line."""
-    where = ""
     if isinstance(error, SyntaxError):
-        where = f" ({error.filename}:{error.lineno})"
-        return f"SyntaxError: {error.msg}{where}"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen importlib")
-    ]
-    # The frame of this module says nothing: it is where every import begins.
-    if frames and frames[-1].filename not in (__file__, importlib.__file__):
-        where = f" ({frames[-1].filename}:{frames[-1].lineno})"
-    return f"{type(error).__name__}: {error}{where}"
+        return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
+    return f"{type(error).__name__}: {error}{_place(error)}"
+
+
+#: Files that say nothing to the user: where every import begins, and our own.
+_NO_PLACES = ("<frozen importlib", importlib.__file__, os.path.dirname(__file__))
+
+
+def _place(error: BaseException) -> str:
+    """Say in which line of the user an error was raised, "" in none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [one for one in frames if not one.filename.startswith(_NO_PLACES)]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
 def load_application(text: str) -> WSGIApplication:

@@ -17,7 +17,13 @@ from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, overload
 
 from poorwsgi.body import loads_json
-from poorwsgi.convert import Problem, encoder, text_parser, value_parser
+from poorwsgi.convert import (
+    ObjectParser,
+    Problem,
+    encoder,
+    text_parser,
+    value_parser,
+)
 from poorwsgi.fieldstorage import FieldStorage
 from poorwsgi.response import (
     BaseResponse,
@@ -171,6 +177,8 @@ def _parameter(fun: Any, parameter: inspect.Parameter, hint: Any) -> Parameter:
         name = name.replace("_", "-").title()
     if source.place == "body":
         parse = value_parser(hint)
+        if isinstance(parse, ObjectParser):
+            parse.prepare()  # a mistake shows here, not with the first value
     elif is_file(hint):
         parse = _as_it_is
     else:

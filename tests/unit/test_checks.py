@@ -3,6 +3,8 @@
 import functools
 import logging
 import sys
+from dataclasses import dataclass
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +13,7 @@ from poorwsgi import Application, checks
 from poorwsgi.checks import backtracks, check, is_public
 from poorwsgi.digest import check_digest
 from poorwsgi.signature import arity, call_fault, place_of, route_fault
+from poorwsgi.typed import typed
 
 HERE = __file__
 
@@ -91,10 +94,44 @@ def test_a_handler_without_the_value_of_its_rule(app, caplog):
     assert caplog.records[0].levelno == logging.WARNING
 
 
+def wants_the_unknown(req, value: "Unknown"):  # noqa: F821
+    return "x"
+
+
+def wants_a_number(req, value: Decimal):
+    return "x"
+
+
+@dataclass
+class Price:
+    amount: Decimal
+
+
+def wants_a_price(req, price: Price):
+    return "x"
+
+
+@pytest.mark.parametrize(
+    ("rule", "handler", "message"),
+    [
+        ("/a", wants_the_unknown, "'value': its annotation 'Unknown' is not known"),
+        ("/a", wants_a_number, "parameter 'value': no text can be made to"),
+        ("/a", wants_a_price, "parameter 'price': member 'amount': no JSON value"),
+        ("/<a>", answer, "takes none; add a parameter 'a'"),
+    ],
+)
+def test_a_typed_handler_that_can_not_be_filled(app, rule, handler, message):
+    app.set_route(rule, typed(handler))
+    found = only(app, "handler-signature")
+    assert found.line == line_of(handler)
+    assert message in found.message
+
+
 @pytest.mark.parametrize(
     ("rule", "groups", "handler", "message"),
     [
         ("/a", [], lambda: "", "passes the request but handler '<lambda>' takes not"),
+        ("/a", [], lambda: "", "takes nothing; add a parameter 'req'"),
         ("/a", [], lambda req, x: "", "wants 1; remove a parameter 'x', or add '<x>'"),
         ("/<a>/<b>", ["a", "b"], lambda req, a: "", "takes 1; add a parameter 'b'"),
         ("/<a>/<b>", ["a", "b"], lambda req: "", "none; add parameters 'a', 'b'"),

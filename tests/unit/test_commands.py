@@ -129,7 +129,9 @@ def test_warnings_may_pass(program, capsys):
     program.write_text(PROGRAM + "\napplication.document_root = 'www'\n")
     assert main(["check", "app_of_test"]) == 1
     assert main(["check", "--errors", "app_of_test"]) == 0
-    assert "relative-root" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "relative-root" in captured.out
+    assert captured.err.endswith("0 errors, 1 warning\n")
 
 
 # -- profile
@@ -159,6 +161,21 @@ def test_and_a_flame_graph_and_a_file_for_speedscope(dump, tmp_path, capsys):
     assert svg.read_text().startswith("<svg ")
     assert json.loads(speedscope.read_text())["profiles"][0]["type"] == "sampled"
     assert json.loads(capsys.readouterr().out)[0]["calls"] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["profile", "x.profile", "--lines", "-3"],
+        ["doctor", "http://127.0.0.1:1/", "--timeout", "-1"],
+        ["doctor", "http://127.0.0.1:1/", "--timeout", "nan"],
+    ],
+)
+def test_numbers_that_mean_nothing_are_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "give a number of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,18 @@ def test_a_file_named_like_a_loaded_module_does_not_replace_it(program):
     assert sys.modules["json"] is loaded
 
 
+def test_a_file_keeps_its_name_for_the_modules_that_import_it(program):
+    """One in the current directory, which is on the path, as `python -m` has it."""
+    program.write_text("application = dict\nimport neighbour_of_test")
+    neighbour = "import program_of_test as one\none.application = lambda *_: []"
+    (program.parent / "neighbour_of_test.py").write_text(neighbour)
+    sys.path.insert(0, "")
+    application = Target.parse("program_of_test.py").load()
+    assert application(None, None) == []
+    assert sys.modules["program_of_test"].application is application
+    assert Target.parse("program_of_test.py").load() is application
+
+
 def test_second_default_name_is_app(program):
     """application comes first, then app."""
     program.write_text(PROGRAM.replace("application", "app"))
@@ -87,9 +99,11 @@ def test_second_default_name_is_app(program):
     [
         ("nowhere.py", "no such file: nowhere.py"),
         ("program_of_test.py:nothing", "has no 'nothing'"),
-        ("program_of_test.py:text", "is a str, no application"),
+        ("program_of_test.py:text", "is no application but of type 'str'"),
         ("program_of_test.py:a b", "no name of an attribute"),
         ("not a module", "neither module:attribute nor file.py"),
+        ("..", "neither module:attribute nor file.py"),
+        ("program_of_test.py:a..b", "no name of an attribute"),
     ],
 )
 def test_wrong_usage_ends_with_status_2(program, capsys, argument, message):
@@ -108,6 +122,11 @@ def test_wrong_usage_ends_with_status_2(program, capsys, argument, message):
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def (:", "SyntaxError: "),
         ("import nothing_like_that", "ModuleNotFoundError: "),
+        ("import sys; sys.exit(5)", "the program ends itself, sys.exit(5)"),
+        (
+            "import poorwsgi as p; a = p.Application('two'); p.Application('two')",
+            "RuntimeError: Application with name two exist yet.",
+        ),
     ],
 )
 def test_program_that_fails_ends_with_status_1(program, capsys, text, message):

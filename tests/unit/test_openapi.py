@@ -27,6 +27,7 @@ from uuid import UUID
 import msgspec
 import pydantic
 import pytest
+import yaml
 from openapi_spec_validator import validate
 
 from poorwsgi import Application
@@ -782,6 +783,29 @@ def test_the_command_prints_the_document(program, capsys):
     made = json.loads(capsys.readouterr().out)
     validate(made)
     assert list(made["paths"]) == ["/x"]
+
+
+def test_a_document_that_can_not_be_made_is_a_message(program, capsys):
+    text = "\n\n@app.post('/y')\n@typed\ndef y(req, v: 'No'): ..."
+    program.write_text(
+        "from poorwsgi.typed import typed\n" + program.read_text() + text
+    )
+    assert main(["openapi", str(program)]) == 1
+    assert "its annotation 'No' is not known\n" in capsys.readouterr().err
+
+
+def test_yaml_without_its_package_is_a_message(program, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    (tmp_path / "a.yaml").write_text("{}")
+    assert main(["openapi", str(program), "--check", str(tmp_path / "a.yaml")]) == 2
+    assert "pip install 'poorwsgi[openapi]'" in capsys.readouterr().err
+
+
+def test_a_stored_file_of_yaml_may_have_numbers_for_status(program, capsys, tmp_path):
+    main(["openapi", str(program)])
+    text = yaml.safe_dump(json.loads(capsys.readouterr().out))
+    (tmp_path / "a.yaml").write_text(text.replace("'200'", "200"))
+    assert main(["openapi", str(program), "--check", str(tmp_path / "a.yaml")]) == 0
 
 
 def test_check_tells_what_has_drifted_apart(program, capsys, tmp_path):
