@@ -61,17 +61,19 @@ window._pxFirstPartyEnabled = $firstPartyEnabled;
     script.src = source;
     script.async = true;
     script.onerror = failed;
-    script.onload = function () { setTimeout(lookAgain, 5000); };
+    // A first-party address whose upstream fails is an empty script, no error.
+    script.onload = function () {
+      setTimeout(function () { if (nothingDrawn()) { failed(); } }, 5000);
+    };
     document.head.appendChild(script);
+  }
+  function nothingDrawn() {
+    var box = document.getElementById("px-captcha");
+    return box && !box.firstChild;
   }
   function giveUp() {
     var note = document.getElementById("px-failed");
     if (note) { note.hidden = false; }
-  }
-  // A first-party address whose upstream fails is an empty script, no error.
-  function lookAgain() {
-    var box = document.getElementById("px-captcha");
-    if (box && !box.firstChild) { giveUp(); }
   }
   document.addEventListener("DOMContentLoaded", function () {
     load($blockScript, function () { load($altBlockScript, giveUp); });
