@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from errno import EMFILE, ENFILE
 from functools import cached_property
 from io import BytesIO, RawIOBase, StringIO, TextIOWrapper
 from logging import getLogger
@@ -902,10 +903,19 @@ def _closed_on_error(file: Any) -> Generator[Any]:
 
 
 def _temporary_file(mode: str = "w+b", **options: Any) -> Any:
-    # Only uploads need it, and it costs 9 ms to import.
-    from tempfile import TemporaryFile
+    try:
+        # Only uploads need it, and it costs 9 ms to import.
+        from tempfile import TemporaryFile
 
-    return TemporaryFile(mode, **options)
+        return TemporaryFile(mode, **options)
+    except OSError as err:
+        # SECURITY: a thousand files of a few bytes are a short form.
+        if err.errno in (EMFILE, ENFILE):
+            raise BodyTooLargeError(
+                "no descriptor is left for the files of a form: "
+                "lower max_form_parts, or allow the process more"
+            ) from err
+        raise
 
 
 def _form_too_large(limit: int) -> BodyTooLargeError:

@@ -7,6 +7,7 @@ is known by response, what a listing looks like by results.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from functools import lru_cache
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     Span = tuple[int, int]
     Lookup = Callable[[str], str | None]
 
+#: What fails for want of descriptors or memory, or of a good disk, is still there.
+_SERVER_ERRORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO))
 # SECURITY: what was a file a moment ago may have become a FIFO or a link.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -341,6 +344,8 @@ class FileTarget(Target):
         except PermissionError as err:
             raise HTTPException(HTTP_FORBIDDEN) from err
         except OSError as err:
+            if err.errno in _SERVER_ERRORS:
+                raise
             raise HTTPException(HTTP_NOT_FOUND) from err
 
     def _answer(self, header: Lookup, file: FileIO) -> BaseResponse:

@@ -1,9 +1,11 @@
 """Forms: what users get, where the content is kept, what is refused."""
 
+import errno
 import gc
 import io
 import os
 import pathlib
+import tempfile
 import warnings
 
 import pytest
@@ -623,6 +625,25 @@ def test_nothing_stays_open_when_the_client_goes_away_mid_upload(store):
             FieldStorageParser(Gone(), {"content-type": TYPE}, **options).parse()
         assert open_files() == before
     assert [item.closes for item in store.made] == [1, 1]
+
+
+def test_more_files_than_descriptors_are_413(monkeypatch):
+    """A thousand files of a few bytes are a short form."""
+    before = open_files()
+    real, made = tempfile.TemporaryFile, []
+
+    def few(*args, **options):
+        if len(made) == 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+        made.append(real(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", few)
+    body = b"".join(part(f"f{n}", b"x" * 100_000, "x") for n in range(5))
+    with pytest.raises(BodyTooLargeError, match="max_form_parts"):
+        parse(body)
+    assert [file.closed for file in made] == [True] * 3
+    assert open_files() == before
 
 
 def test_what_a_callback_raises_reaches_the_caller():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import errno
 import os
 from email import message_from_bytes
 from itertools import product
@@ -242,6 +243,16 @@ def test_unreadable_files_are_403_even_for_root(client, monkeypatch):
     assert client.get("/a.txt").status_code == 403
     monkeypatch.setattr(static.os, "lstat", refuse)
     assert client.get("/a.txt").status_code == 403
+
+
+def test_a_file_is_not_gone_because_descriptors_are(client, monkeypatch):
+    """404 would be remembered by caches, and nobody would look for the cause."""
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(static.os, "open", refuse)
+    assert client.get("/a.txt").status_code == 500
 
 
 @given(st.lists(st.sampled_from(["a", "..", ".", "", "b", ".x"]), max_size=8))
