@@ -44,10 +44,11 @@ class BodyCopy:
         self.size = 0
 
     def keep(self, chunk: bytes) -> None:
+        if type(chunk) is not bytes:
+            chunk = bytes_of(chunk)
         self.size += len(chunk)
         if self.size <= self._limit:
-            # A view of a buffer is copied: its owner may fill it again.
-            self._chunks.append(chunk if type(chunk) is bytes else bytes(chunk))
+            self._chunks.append(chunk)
         elif self._chunks:
             self._chunks = []
 
@@ -66,6 +67,17 @@ class BodyCopy:
         if len(self._chunks) == 1:
             return self._chunks[0]
         return b"".join(self._chunks)
+
+
+def bytes_of(chunk: object) -> bytes:
+    """Return the bytes of a view, whose owner may fill it again.
+
+    What is no bytes at all is for the server to complain about: some pass over it.
+    """
+    try:
+        return bytes(memoryview(chunk))  # type: ignore[arg-type]  # found out here
+    except TypeError:
+        return b""
 
 
 class RawBody(NamedTuple):

@@ -49,7 +49,7 @@ Spelling = Callable[[str], str]
 
 #: Characters of a path that need no percent-encoding (RFC 3986, 3.3).
 PATH_SAFE = "/:@!$&'()*+,;="
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/:@!$&'()*+,;=-]*")
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_.~/:@!$&'()*+,;=-]*)?")
 #: Answers that end with their head (RFC 9110, 6.4.1), whatever a rule says.
 NO_CONTENT = frozenset((204, 304))
 #: What an event weighs in the queue beside its bodies; measured, rounded up.
@@ -572,6 +572,8 @@ def absolute_uri(scheme: str, host: str, path: str | bytes, query: str) -> str:
         encoded = path
     else:
         encoded = quote(path, safe=PATH_SAFE)
+        if encoded[:1] != "/":  # "OPTIONS *", or "GET http://host/" as to a proxy
+            encoded = f"/{encoded}"
     return f"{scheme}://{host}{encoded}{'?' + query if query else ''}"
 
 

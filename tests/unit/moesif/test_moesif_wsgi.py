@@ -304,6 +304,8 @@ URIS = [
     ({"PATH_INFO": "/\xff"}, "http://api.example.test/%FF"),
     ({"PATH_INFO": "/a%b"}, "http://api.example.test/a%25b"),
     ({"PATH_INFO": ""}, "http://api.example.test"),
+    ({"PATH_INFO": "*"}, "http://api.example.test/*"),
+    ({"PATH_INFO": "http://h/x"}, "http://api.example.test/http://h/x"),
     ({"PATH_INFO": None, "SCRIPT_NAME": None}, "http://api.example.test"),
     ({"QUERY_STRING": "a=%20&b"}, "http://api.example.test/x?a=%20&b"),
     ({"wsgi.url_scheme": "https"}, "https://api.example.test/x"),
@@ -335,6 +337,14 @@ def test_what_the_application_does_to_its_environ_is_not_recorded(wrap):
     assert request["uri"] == "http://api.example.test/x"
     assert "X-Added" not in request["headers"]
     assert seen == [""]
+
+
+@pytest.mark.parametrize("odd", [None, "text", 5])
+def test_what_is_no_bytes_is_left_to_the_server(wrap, odd):
+    """Servers do not agree about it: uWSGI passes over it."""
+    one = wrap(lambda environ, start: iter([b"a", odd, b"b"]))
+    iterable = one.middleware(make_environ("GET", "/"), lambda *given: None)
+    assert list(iterable) == [b"a", odd, b"b"]
 
 
 def test_odd_values_of_the_environ_fail_nothing(wrap, caplog):
