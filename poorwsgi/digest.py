@@ -257,6 +257,7 @@ def _is_well_formed(req: Any, authorization: Mapping[str, str], realm: str) -> b
     return (
         authorization.get("realm") == realm
         and _is_our_opaque(req, authorization)
+        and not _CONTROL.search(authorization.get("cnonce", ""))
         and bool(authorization.get("response"))
         and is_target(authorization.get("uri", ""), req)
     )
@@ -272,6 +273,9 @@ def _is_our_opaque(req: Any, authorization: Mapping[str, str]) -> bool:
         return True
     return nonce_goes_with(nonce, opaque, req.secret_key)
 
+
+# RFC 9110, 5.6.4: no quoted-string has them; cnonce is sent back in rspauth.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 # RFC 7616, 3.4:  nc-value = 8LHEX
 _COUNT = re.compile(r"[0-9A-Fa-f]{8}")
@@ -560,7 +564,7 @@ def _authentication_info(
     issued = _issued(str(authorization.get("nonce", "")))
     if timeout and issued and time.time() >= issued + timeout:
         # The nonce is in the second half of its life: spare the client a 401.
-        opaque = authorization["opaque"]
+        opaque = authorization.get("opaque", "")
         nonce = get_nonce(req.secret_key, req.user_agent, timeout, opaque)
         fields.append(f'nextnonce="{nonce}"')
     if mutual and qop and scheme is not None:

@@ -351,6 +351,17 @@ class TestFields:
             response = browser.http.get("/", headers={"Authorization": text})
             assert response.status_code == 401
 
+    @pytest.mark.parametrize("cnonce", ["\x01", "a\tb", "\x7f"])
+    def test_cnonce_that_no_header_can_have(self, app, cnonce):
+        browser = Browser(app)
+        browser.take(browser.http.get("/"))
+        environ = browser.http.environ("GET", "/")
+        header = browser.header("/", cnonce=cnonce)
+        environ["HTTP_AUTHORIZATION"] = header["Authorization"]
+        with pytest.raises(HTTPException) as caught:
+            authenticate(app.request_class(environ, app), REALM, mutual=True)
+        assert caught.value.args == (401, {"realm": REALM})
+
     def test_auth_int_is_not_offered(self, app):
         assert Browser(app).get("/", qop="auth-int").status_code == 401
 
