@@ -480,7 +480,8 @@ class Application(Registry, Generic[R]):
             and "poor_DocumentRoot" not in env
             and os.environ is PROCESS_ENVIRON
             and b"poor_DocumentRoot" not in PROCESS_VARIABLES
-            and "json" not in env.get("HTTP_ACCEPT", "")
+            and "json" not in (accept := env.get("HTTP_ACCEPT", ""))
+            and "J" not in accept  # "Application/Json": case has no meaning there
             and pages.default_states[HTTP_NOT_FOUND][METHOD_GET] is pages.not_found
         ):
             # What HTML gives a meaning; no letter is looked at by Python.

@@ -362,6 +362,7 @@ ENVIRONS = [
     {"HTTP_HOST": ""},
     {"SERVER_ADMIN": "me&you@example.org"},
     {"HTTP_ACCEPT": "application/json"},
+    {"HTTP_ACCEPT": "Application/Json"},
     {"HTTP_ACCEPT": "application/json;q=0.1, text/html"},
     {"poor_DocumentRoot": "/nowhere"},
     {"REQUEST_METHOD": "POST"},
