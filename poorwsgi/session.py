@@ -305,12 +305,13 @@ class Session:
         """Return the value of the Set-Cookie header."""
         if self._is_customized():
             return self.cookie[self._sid].OutputString()
-        text = f"{self._sid}={quote_value(self._raw)}"
-        if self._destroyed:
-            text += f"; expires={_LONG_AGO}"
-        elif self._expires:
-            text += f"; expires={cookie_date(self._expires)}"
-        return text + self._attributes
+        text, attributes = f"{self._sid}={quote_value(self._raw)}", self._attributes
+        if self._destroyed or self._expires:
+            date = _LONG_AGO if self._destroyed else cookie_date(self._expires)
+            # COMPAT: the order of http.cookies, in which Domain comes first.
+            end = len(f"; Domain={self._domain}") if self._domain else 0
+            attributes = f"{attributes[:end]}; expires={date}{attributes[end:]}"
+        return text + attributes
 
     def _is_customized(self) -> bool:
         # PERF: rendering a morsel costs more than sealing what is in it, so it

@@ -235,6 +235,17 @@ class TestSession:
         attributes = attributes_of(Session(expires=60))
         assert "expires=Sun, 06 Nov 1994 08:50:37 GMT" in attributes
 
+    @pytest.mark.parametrize("domain", ["", "example.org"])
+    @pytest.mark.parametrize("destroyed", [False, True])
+    def test_expires_stands_where_http_cookies_has_it(self, domain, destroyed):
+        plain, touched = (Session(60, 10, domain, secure=True) for _ in range(2))
+        assert touched.cookie["SESSID"].value == ""
+        if destroyed:
+            plain.destroy()
+            touched.destroy()
+        names = [text.partition("=")[0] for text in attributes_of(plain)]
+        assert names == [text.partition("=")[0] for text in attributes_of(touched)]
+
     @pytest.mark.parametrize("same_site", [True, "none", "Other"])
     def test_same_site_must_be_known(self, same_site):
         with pytest.raises(ValueError, match="is not valid"):
