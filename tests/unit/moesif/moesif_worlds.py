@@ -34,7 +34,7 @@ from poorwsgi.moesif.asgi import MoesifMiddleware as ASGIMiddleware
 LARGE = 1000  # the limit of bodies that tests set
 JSON = {"ok": True, "card": {"number": "4111"}}
 JSON_TEXT = b'{"ok": true, "card": {"number": "4111"}}'
-ZIPPED = gzip.compress(b'{"zipped": true}')
+ZIPPED = gzip.compress(b'{"zipped": true}', mtime=0)
 CHUNKS = [b"one", b"two", b"three"]
 
 
