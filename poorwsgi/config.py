@@ -80,7 +80,10 @@ def _bool(_: Settings, value: int) -> bool:
 
 
 def _int(_: Settings, value: int) -> int:
-    return int(value)
+    try:
+        return int(value)
+    except (TypeError, ValueError) as err:
+        raise type(err)(f"This option takes a number, not {value!r}") from None
 
 
 def _seconds(_: Settings, value: float | None) -> float | None:
@@ -95,11 +98,11 @@ def _store(_: Settings, value: Any) -> Any:
     return value
 
 
-def _limit(_: Settings, value: int | None) -> int | None:
+def _limit(app: Settings, value: int | None) -> int | None:
     """Return a limit as a number that is not negative; None means no limit."""
     if value is None:
         return None
-    number = int(value)
+    number = _int(app, value)
     if number < 0:
         raise ValueError(f"A limit can not be negative: {value!r}; None means no limit")
     return number
@@ -145,8 +148,11 @@ def _auth_type(app: Settings, value: str) -> str | None:
 
 
 def _auth_algorithm(_: Settings, value: str) -> str:
-    if value not in digest_algorithms():
-        raise ValueError("Unsupported Digest algorithm")
+    known = digest_algorithms()
+    if value not in known:
+        raise ValueError(
+            f"Unsupported Digest algorithm {value!r}; there are {', '.join(known)}"
+        )
     return value
 
 

@@ -22,6 +22,7 @@ from poorwsgi.routing import (
     Rule,
     RuleError,
     bits_of,
+    check_error_type,
     default_filters,
     method_mask,
     method_names,
@@ -127,9 +128,19 @@ class Registry(Settings, Registrar):
         :param converter: makes a value of the text; if it raises, the path is one
             that does not exist
         """
-        re.compile(regex)  # a mistake shows here, not in a rule
         if name[:1] != ":":
             name = ":" + name
+        try:
+            re.compile(regex)  # a mistake shows here, not in a rule
+        except re.error as err:
+            raise RuleError(
+                f"filter {name!r}: {regex!r} is no regular expression: {err}"
+            ) from err
+        if not callable(converter):
+            self._warn(
+                f"filter {name!r} has {converter!r} as converter, which can not be "
+                "called, so its rules match no path; give a function of a text"
+            )
         self._filters = {**self._filters, name: (regex, converter)}
 
     @property
@@ -183,7 +194,10 @@ class Registry(Settings, Registrar):
         pattern = compiled(rule) if rule.parts else None
         self._router.remember(rule, fun, name)
         if uri[:1] not in ("/", "*") and not rule.has_regex_text:
-            log.warning("route %r matches no path: a path starts with a slash", uri)
+            self._warn(
+                f"route {uri!r}{where(fun)} matches no path, since a path starts with "
+                f"a slash; write {'/' + uri!r}"
+            )
         self._warn(route_fault(uri, [part.name for part in rule.parts], fun))
         self._warn_of_duplicate(rule, mask, fun)
         call = self._within(groups, fun)
@@ -307,6 +321,8 @@ class Registry(Settings, Registrar):
 
     def default(self, method: Methods = GET_HEAD) -> Callable[[F], F]:
         """Return a decorator that sets a default handler."""
+        if callable(method):
+            raise TypeError("write @app.default(), with parentheses")
 
         def decorate(fun: F) -> F:
             self.set_default(fun, method)
@@ -338,6 +354,7 @@ class Registry(Settings, Registrar):
         self, status_code: int, method: Methods = GET_HEAD_POST
     ) -> Callable[[F], F]:
         """Return a decorator that sets the handler of an HTTP status."""
+        status_of(status_code)
 
         def decorate(fun: F) -> F:
             self.set_http_state(status_code, fun, method)
@@ -350,9 +367,10 @@ class Registry(Settings, Registrar):
         self, status_code: int, fun: Handler, method: Methods = GET_HEAD_POST
     ) -> None:
         """Set the handler of an HTTP status: ``fun(req, **kwargs)``."""
+        status = status_of(status_code)
         self._warn(call_fault("state handler", fun, ("req",)))
         states = dict(self._states)
-        spread(states, int(status_code), method_mask(method), fun)
+        spread(states, status, method_mask(method), fun)
         self._states = states
 
     @one_at_a_time
@@ -372,6 +390,7 @@ class Registry(Settings, Registrar):
         self, error: type[Exception], method: Methods = GET_HEAD_POST
     ) -> Callable[[F], F]:
         """Return a decorator that sets the handler of an exception type."""
+        check_error_type(error)
 
         def decorate(fun: F) -> F:
             self.set_error_handler(error, fun, method)
@@ -387,11 +406,7 @@ class Registry(Settings, Registrar):
 
         :raises TypeError: if *error* is no type of exceptions
         """
-        if not (isinstance(error, type) and issubclass(error, BaseException)):
-            raise TypeError(
-                f"error_handler takes a type of exceptions, not {error!r}; "
-                "http_state takes a status"
-            )
+        check_error_type(error)
         self._warn(call_fault("error handler", fun, ("req", "error")))
         errors = dict(self._errors)
         spread(errors, error, method_mask(method), fun)
@@ -463,6 +478,17 @@ class Registry(Settings, Registrar):
     after_request = old_name("after_request", after_response)
     add_after_request = old_name("add_after_request", add_after_response)
     pop_after_request = old_name("pop_after_request", pop_after_response)
+
+
+def status_of(value: Any) -> int:
+    """Return a status as a number; the error says where exceptions go."""
+    try:
+        return int(value)
+    except (TypeError, ValueError) as err:
+        raise type(err)(
+            f"http_state takes a status such as 404, not {value!r}; error_handler "
+            "takes a type of exceptions"
+        ) from None
 
 
 def appended(hooks: tuple[Hook, ...], fun: Hook) -> tuple[Hook, ...]:

@@ -176,7 +176,7 @@ class Rule:
         self.parts: list[Part] = []
         position = 0
         for match in re_filter.finditer(text):
-            regex, converter = _resolve(match[2], filters)
+            regex, converter = _resolve(match, filters)
             if any(part.name == match[1] for part in self.parts):
                 raise RuleError(
                     f"Invalid route definition {text!r}: two groups named {match[1]!r}"
@@ -257,8 +257,9 @@ def _escape(text: str) -> str:
     return text.replace(".", r"\.")
 
 
-def _resolve(name: str | None, filters: dict[str, Filter]) -> tuple[str, Converter]:
+def _resolve(group: re.Match[str], filters: dict[str, Filter]) -> tuple[str, Converter]:
     """Return regex and converter of the filter named in a group."""
+    name: str | None = group[2]
     if not name:
         regex, converter = filters["none"]
         return regex or "[^/]+", converter
@@ -274,9 +275,21 @@ def _resolve(name: str | None, filters: dict[str, Filter]) -> tuple[str, Convert
         for key, (regex_or_none, converter) in filters.items():
             if same(key) == same(wanted) and regex_or_none is not None:
                 return regex_or_none, converter
-    known = ", ".join(sorted(key for key in filters if key[0] == ":"))
-    raise RuntimeError(
-        f"Undefined route group filter ':{name.lower()}'; there are {known}"
+    raise _undefined(group, name, filters)
+
+
+def _undefined(
+    group: re.Match[str], name: str, filters: dict[str, Filter]
+) -> RuntimeError:
+    """Return the error for a filter that is not there."""
+    known = sorted([":any(a,b)", *(key for key in filters if key[0] == ":")])
+    hint = f"there are {', '.join(known)}"
+    # Flask and Werkzeug have it the other way round.
+    if ":" + group[1].lower() in filters or group[1] in ("string", "any"):
+        kind = "" if group[1] == "string" else f":{group[1]}"
+        hint = f"the name comes first: <{name}{kind}>"
+    return RuntimeError(
+        f"Undefined route group filter ':{name.lower()}' in {group.string!r}; {hint}"
     )
 
 
@@ -1088,12 +1101,22 @@ class RouteGroup(Registrar):
 
     def error_handler(self, error: type[Exception]) -> Callable[[F], F]:
         """Return a decorator for ``handler(req, error)`` of an exception type."""
+        check_error_type(error)
 
         def decorate(fun: F) -> F:
             self.errors[error] = fun
             return fun
 
         return decorate
+
+
+def check_error_type(error: Any) -> None:
+    """Raise TypeError for what is no type of exceptions."""
+    if not (isinstance(error, type) and issubclass(error, BaseException)):
+        raise TypeError(
+            f"error_handler takes a type of exceptions, not {error!r}; "
+            "http_state takes a status"
+        )
 
 
 def _appender(hooks: list[Callable[..., Any]]) -> Callable[[F], F]:

@@ -227,6 +227,37 @@ def test_an_undefined_filter_is_named(app):
         app.set_route("/<x:nope>", show)
 
 
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("/a/<x:nope>", "':nope' in '/a/<x:nope>'; there are :any(a,b), :float,"),
+        ("/a/<int:id>", "':id' in '/a/<int:id>'; the name comes first: <id:int>"),
+        ("/a/<string:x>", "':x' in '/a/<string:x>'; the name comes first: <x>"),
+    ],
+)
+def test_an_undefined_filter_has_a_hint(app, rule, message):
+    """Who comes from Flask writes the filter in front."""
+    with pytest.raises(RuntimeError) as caught:
+        app.set_route(rule, show)
+    assert message in str(caught.value)
+
+
+def test_a_rule_without_a_slash_is_warned_of_with_its_place(app, caplog):
+    app.set_route("user", show)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("route 'user' (")
+    assert __file__ in record.getMessage()
+    assert record.getMessage().endswith("; write '/user'")
+
+
+def test_a_filter_that_can_not_work_is_told(app, caplog):
+    with pytest.raises(ValueError, match=r"filter ':year': '\[0-9' is no regular"):
+        app.set_filter("year", "[0-9")
+    app.set_filter("year", "[0-9]+", "int")
+    (record,) = caplog.records
+    assert "filter ':year' has 'int' as converter" in record.getMessage()
+
+
 @pytest.mark.parametrize("kind", [ValueError, re.error])
 def test_two_groups_of_one_name_are_a_mistake(app, kind):
     """PoorWSGI 2.8 raised re.error, which is no ValueError."""

@@ -26,6 +26,7 @@ from poorwsgi.response import (
     ResponseError,
 )
 from poorwsgi.results import default_states
+from poorwsgi.routing import RouteGroup
 from poorwsgi.state import (
     METHOD_ALL,
     METHOD_GET,
@@ -1749,7 +1750,34 @@ def test_an_error_handler_of_a_status_is_refused(app):
     """It would only fail while another error is handled."""
     with pytest.raises(TypeError, match="http_state takes a status"):
         app.set_error_handler(404, print)
+    with pytest.raises(TypeError, match="http_state takes a status"):
+        RouteGroup("/x").error_handler(404)
     assert app.errors == {}
+
+
+@pytest.mark.parametrize("value", [KeyError, "not found", None])
+def test_a_state_handler_of_no_status_is_refused(app, value):
+    """The message says where exceptions go."""
+    with pytest.raises((TypeError, ValueError), match="error_handler takes a type"):
+        app.set_http_state(value, print)
+    assert app.states == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("default", "with parentheses"),
+        ("http_state", "takes a status such as 404, not <function"),
+        ("error_handler", "takes a type of exceptions, not <function"),
+    ],
+)
+def test_other_decorators_without_parentheses_are_refused(app, name, message):
+    """Nothing would have been registered, without a word."""
+    with pytest.raises(TypeError, match=message):
+
+        @getattr(app, name)
+        def handler(req):
+            return ""
 
 
 def test_a_route_decorator_without_parentheses_is_refused(app):
@@ -1773,7 +1801,7 @@ def test_a_rule_without_a_slash_is_warned_of(app, caplog, rule, warned):
 
 def test_an_unknown_filter_names_the_known_ones(app):
     """So that nobody has to look them up."""
-    with pytest.raises(RuntimeError, match=r"':integer'; there are .*:int"):
+    with pytest.raises(RuntimeError, match=r"':integer' in '/<.*>'; there are .*:int"):
         app.set_route("/<id:integer>", lambda req, id: "")
 
 
