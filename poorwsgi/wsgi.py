@@ -1053,12 +1053,17 @@ def accepting(handler: Handler, req: Any, kwargs: dict[str, Any]) -> Any:
     # Only errors with details come here: 11 ms once, for `inspect`.
     from inspect import Parameter, signature
 
-    try:
-        parameters = signature(handler).parameters.values()
-    except (TypeError, ValueError):  # a builtin that does not tell
-        return handler(req, **kwargs)
-    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
-        return handler(req, **kwargs)
+    inner = handler
+    while True:
+        try:
+            parameters = signature(inner, follow_wrapped=False).parameters.values()
+        except (TypeError, ValueError):  # a builtin that does not tell
+            return handler(req, **kwargs)
+        if all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters):
+            break
+        if not hasattr(inner, "__wrapped__"):
+            return handler(req, **kwargs)
+        inner = inner.__wrapped__  # a decorator that hands on what it gets
     names = {
         parameter.name
         for parameter in parameters

@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from contextlib import suppress
-from functools import partial
+from functools import partial, wraps
 from http import HTTPStatus
 from pathlib import Path
 
@@ -643,6 +643,30 @@ class Callable:
 )
 def test_a_state_handler_gets_only_keywords_that_it_takes(app, client, handler, text):
     app.set_route("/", raising(HTTPException(404, error="e", realm="r", extra="x")))
+    app.set_http_state(404, handler)
+    assert client.get("/").text == text
+
+
+def wrapped(handler, around):
+    """Return *around* as decorators return it: it seems to be the handler."""
+    return wraps(handler)(around)
+
+
+def with_error(req, error):
+    return f"{error}"
+
+
+@pytest.mark.parametrize(
+    ("handler", "text"),
+    [
+        (wrapped(with_error, lambda req: "alone"), "alone"),
+        (wrapped(with_error, lambda req, realm: realm), "r"),
+        (wrapped(with_error, lambda req, **kw: with_error(req, **kw)), "e"),
+        (wrapped(lambda req: 0, lambda *args, **kw: f"{len(args)} {kw}"), "1 {}"),
+    ],
+)
+def test_a_decorated_state_handler_gets_what_both_take(app, client, handler, text):
+    app.set_route("/", raising(HTTPException(404, error="e", realm="r")))
     app.set_http_state(404, handler)
     assert client.get("/").text == text
 
