@@ -52,6 +52,7 @@ _COMMON = {
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DIGITS = re.compile(r"[0-9]+")
+_SLASHES = re.compile(r"//+")
 
 
 class Context:
@@ -178,16 +179,32 @@ def visitor_id(cookies: dict[str, str]) -> str:
     return ""
 
 
+def path_text(environ: WSGIEnvironment) -> str:
+    """Return the path of the request as text.
+
+    SECURITY: some frameworks drop the bytes that are no UTF-8, and see
+    `/lo%FFgin` as `/login`, so the rules have to see that too.
+    """
+    raw = str(environ.get("PATH_INFO") or "")
+    return raw if raw.isascii() else as_bytes(raw).decode("utf-8", "ignore")
+
+
+def literal_path(environ: WSGIEnvironment) -> str:
+    """Return the path with its dot segments, and without repeated slashes.
+
+    SECURITY: what applications see that resolve nothing. For a route without
+    an end, such as `^login`, `/login/../free` is a log-in.
+    """
+    return _SLASHES.sub("/", f"/{path_text(environ)}")
+
+
 def rule_path(environ: WSGIEnvironment) -> str:
     """Return the path that prefix rules are matched with.
 
     SECURITY: an application sees `/x/../login` and `//login` as `/login`, so
-    the rules have to see that too. Some frameworks drop the bytes of a path
-    that are no UTF-8: for them `/lo%FFgin` is `/login`.
+    the rules have to see that too.
     """
-    raw = str(environ.get("PATH_INFO") or "")
-    if not raw.isascii():
-        raw = as_bytes(raw).decode("utf-8", "ignore")
+    raw = path_text(environ)
     if "//" not in raw and "/." not in raw and raw.startswith("/"):
         return raw
     kept: list[str] = []

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from poorwsgi.perimeterx.blocking import is_challenge
-from poorwsgi.perimeterx.context import Context, rule_path
+from poorwsgi.perimeterx.context import Context, literal_path, rule_path
 from poorwsgi.perimeterx.evaluation import HIGH_SCORE, PASSES
 
 if TYPE_CHECKING:
@@ -92,8 +92,13 @@ class Inquiry:
         return rule_path(self.environ)
 
     @lazy
+    def literal(self) -> str:
+        return literal_path(self.environ)
+
+    @lazy
     def ctx(self) -> Context:
         ctx = Context(self.environ, self.config, self.path)
+        ctx.sensitive_route = self.is_under(self.config.sensitive_routes)
         ctx.ip = self._find_ip(self.environ)
         return ctx
 
@@ -118,15 +123,26 @@ class Inquiry:
         return (
             self.path.endswith(STATIC_SUFFIXES)
             and self.environ.get("REQUEST_METHOD") in ("GET", "HEAD")
-            and not self.path.startswith(self.config.sensitive_routes)
+            and not self.is_under(self.config.sensitive_routes)
         )
 
     def is_whitelisted(self) -> bool:
-        return self.path.startswith(self.config.whitelist_routes)
+        free = self.config.whitelist_routes
+        if not self.path.startswith(free):
+            return False
+        guarded = self.config.sensitive_routes + self.config.enforced_specific_routes
+        # SECURITY: dot segments lead from no guarded route to a free one.
+        return self.literal.startswith(free) or not self.literal.startswith(guarded)
 
     def is_not_enforced(self) -> bool:
         enforced = self.config.enforced_specific_routes
-        return bool(enforced) and not self.path.startswith(enforced)
+        return bool(enforced) and not self.is_under(enforced)
+
+    def is_under(self, prefixes: tuple[str, ...]) -> bool:
+        """Tell whether the path has a prefix, whoever resolves its dots."""
+        return bool(prefixes) and (
+            self.path.startswith(prefixes) or self.literal.startswith(prefixes)
+        )
 
     def cookie_passes(self) -> bool:
         return self.evidence == PASSES

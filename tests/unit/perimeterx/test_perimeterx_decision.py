@@ -89,6 +89,7 @@ NOT_STATIC = [
     ("/login.css", {"REQUEST_METHOD": "PUT"}),
     ("/login/file.css", {}),
     ("/shop/../login/file.css", {}),
+    ("/login/../file.css", {}),
     ("/a.css/", {}),
     ("/a.css/x", {}),
     ("/a.CSS", {}),
@@ -135,7 +136,45 @@ def test_row_4_sends_nothing(site, fake):
     assert is_silent(one, fake)
 
 
-@pytest.mark.parametrize(("prefix", "path", "matches"), PREFIXES)
+# uWSGI, gunicorn and others hand `/login/%2e%2e/free` on as `/login/../free`,
+# and a route of an application that has no end, `^login`, takes that.
+DOTS = [
+    ("/login/../free", {}),
+    ("/login/../free/x", {"REQUEST_METHOD": "POST"}),
+    ("//login//..//free", {}),
+    ("/login/./../free", {}),
+    ("login/../free", {}),
+    ("/lo\xffgin/../free", {}),
+]
+
+
+@pytest.mark.parametrize("option", ["sensitive_routes", "enforced_specific_routes"])
+@pytest.mark.parametrize(("path", "environ"), DOTS)
+def test_dot_segments_lead_around_no_guarded_route(site, option, path, environ):
+    one = site(whitelist_routes=["/free"], **{option: ["/login"]})
+    environ = make_environ(path, QUERY_STRING=HIGH, **environ)
+    assert one.raw(environ).status == 403
+    assert one.runs == []
+
+
+@pytest.mark.parametrize("path", ["/login/../shop", "/shop/../login"])
+def test_dot_segments_do_not_make_a_route_less_sensitive(site, fake, path):
+    site(sensitive_routes=["/login"]).get(path, HTTP_COOKIE=GOOD)
+    (call,) = fake.risk_calls
+    assert call.json["additional"]["s2s_call_reason"] == "sensitive_route"
+
+
+def test_a_whitelisted_route_may_be_below_a_sensitive_one(site, fake):
+    one = site(whitelist_routes=["/login/help"], sensitive_routes=["/login"])
+    for path in ("/login/help", "/login/help/../help", "/x/../login/help"):
+        assert one.get(path, QUERY_STRING=HIGH).status == 200
+    assert is_silent(one, fake)
+
+
+ENFORCED = [(*case[:2], case[2] or "/free/.." in case[1]) for case in PREFIXES]
+
+
+@pytest.mark.parametrize(("prefix", "path", "matches"), ENFORCED)
 def test_row_5_only_enforced_prefixes_are_scored(site, prefix, path, matches):
     one = site(enforced_specific_routes=[prefix])
     status = one.get(path, QUERY_STRING=HIGH).status
