@@ -25,6 +25,7 @@ from poorwsgi.cookies import (
     quote_value,
     static_attributes,
 )
+from poorwsgi.headers import Headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -226,6 +227,9 @@ class Session:
         same_site: SameSite = False,
         sid: str = "SESSID",
     ) -> None:
+        if same_site is None:
+            # COMPAT: `set_cookie` takes it for False, sessions never did.
+            raise ValueError("same_site=None is not valid, use False")
         self._attributes = static_attributes(
             sid, max_age, domain, path, secure, True, same_site, False
         )
@@ -289,7 +293,8 @@ class Session:
         if not isinstance(cookies, dict):
             return ""
         # SimpleCookie is a dictionary of morsels; any other one has no value.
-        return getattr(cookies.get(self._sid), "value", "") or ""
+        # It takes the bytes that `quote_value` escapes for characters.
+        return Headers.utf8(getattr(cookies.get(self._sid), "value", "") or "")
 
     def _store(self, raw: str) -> str:
         self._raw = raw

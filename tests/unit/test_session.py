@@ -206,10 +206,19 @@ class TestSession:
         session.load()
         assert session.data == ""
 
-    def test_cookie_of_the_standard_library_is_read(self):
+    @pytest.mark.parametrize("data", ["42", "a;b", "ř 🦊", "Ã"])
+    def test_cookie_of_the_standard_library_is_read(self, data):
         session = Session(sid="ID")
-        session.load(SimpleCookie("ID=42"))
-        assert session.data == "42"
+        session.data = data
+        ((_, header),) = session.header()
+        session.data = ""
+        session.load(SimpleCookie(header))
+        assert session.data == data
+
+    def test_cookie_that_2_8_escaped_is_read(self):
+        session = Session()
+        session.load(SimpleCookie(r'SESSID="\351"'))
+        assert session.data == "é"
 
     @pytest.mark.parametrize(
         ("kwargs", "attributes"),
@@ -246,7 +255,7 @@ class TestSession:
         names = [text.partition("=")[0] for text in attributes_of(plain)]
         assert names == [text.partition("=")[0] for text in attributes_of(touched)]
 
-    @pytest.mark.parametrize("same_site", [True, "none", "Other"])
+    @pytest.mark.parametrize("same_site", [True, None, "", "none", "Other"])
     def test_same_site_must_be_known(self, same_site):
         with pytest.raises(ValueError, match="is not valid"):
             Session(same_site=same_site)
