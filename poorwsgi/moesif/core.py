@@ -124,6 +124,10 @@ class Exchange:
         self.failed = True
         self.answer(500, self.response_headers)
 
+    def is_success(self) -> bool:
+        """Tell whether the application has accepted the request."""
+        return 200 <= self.status < 300
+
     def has_body(self) -> bool:
         """Tell whether the response may carry a body (RFC 9110, 6.4.1)."""
         return not self.failed and self.status not in NO_CONTENT

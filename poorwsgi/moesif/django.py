@@ -33,7 +33,12 @@ from poorwsgi.moesif.identity import TRANSACTION_HEADER
 from poorwsgi.moesif.rules import Verdict
 from poorwsgi.moesif.service import Service
 from poorwsgi.moesif.settings import Settings, read_settings
-from poorwsgi.moesif.wsgi import CopiedInput, content_length, request_headers
+from poorwsgi.moesif.wsgi import (
+    CopiedInput,
+    content_length,
+    is_at_hand,
+    request_headers,
+)
 
 #: Whatever a project's get_response is: sync or async, typed by Django's stubs.
 GetResponse = Callable[[HttpRequest], Any]
@@ -138,7 +143,7 @@ class MoesifMiddleware(Service):
             response[TRANSACTION_HEADER] = exchange.transaction_id
         if not self.settings.log_body:
             return
-        read_rest(request)
+        read_rest(request, patient=exchange.is_success())
         if response.status_code == 500 and getattr(request, _FAILED, False):
             exchange.failed = True
         elif not response.streaming and request.method != "HEAD":
@@ -194,18 +199,26 @@ def copy_stream(request: HttpRequest, exchange: Exchange) -> None:
         request._stream = copied
 
 
-def read_rest(request: HttpRequest) -> None:
+def read_rest(request: HttpRequest, *, patient: bool) -> None:
     """Copy what the view has left unread, if it was not read at all.
 
     It is read as ``request.body``, so that others find it afterwards as well.
     """
     stream = getattr(request, "_stream", None)
-    if not isinstance(stream, CopiedInput) or not stream.may_read_rest():
+    if not isinstance(stream, CopiedInput) or not stream.has_rest():
+        return
+    if not (patient or is_here(request)):
         return
     if not getattr(request, "_read_started", True):
         # A client that went away, or a body beyond the project's limit.
         with suppress(OSError, RequestDataTooBig):
             _ = request.body
+
+
+def is_here(request: HttpRequest) -> bool:
+    """Tell whether the body has come; in ASGI it is here before the request is."""
+    environ = getattr(request, "environ", None)
+    return environ is None or is_at_hand(environ.get("wsgi.input"))
 
 
 def pairs_of(response: HttpResponse) -> list[tuple[str, str]]:

@@ -5,6 +5,9 @@ Nothing is read ahead and nothing is held back: bodies are copied as they pass.
 
 from __future__ import annotations
 
+import io
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -183,7 +186,7 @@ class _Response:
         if (
             type(iterable) in (list, tuple)
             and self._exchange.response_time
-            and (self.input is None or self.input.is_complete())
+            and (self.input is None or not self._may_read_rest(self.input))
         ):
             # PERF: a finished list goes as it is, and keeps its length.
             if self._copy is not None:
@@ -229,11 +232,19 @@ class _Response:
     def _end(self) -> None:
         if self._concluded:
             return
-        if self.input is not None:
+        if self.input is not None and self._may_read_rest(self.input):
             self.input.read_rest()
         if not self._exchange.response_time:
             self._exchange.fail()  # the server has to make up an answer
         self._conclude()
+
+    def _may_read_rest(self, body: CopiedInput) -> bool:
+        """Tell whether to copy what the application left unread.
+
+        SECURITY: who refuses a request does not wait for the rest of it, and is
+        not made to: a client that sends it slowly would hold a worker.
+        """
+        return body.has_rest() and (self._exchange.is_success() or is_at_hand(body))
 
     def _conclude(self) -> None:
         if not self._concluded:
@@ -304,10 +315,6 @@ class CopiedInput:
         self._copy.keep(data)
         return data
 
-    def is_complete(self) -> bool:
-        """Tell whether the whole body is known to have passed."""
-        return self._length is None or self._copy.size >= self._length
-
     def read_ahead(self) -> None:
         """Read a body of known length now; the application gets it later."""
         length = self._length or 0
@@ -322,7 +329,7 @@ class CopiedInput:
         except Exception as error:
             self._error = error  # the application shall meet it, not we
 
-    def may_read_rest(self) -> bool:
+    def has_rest(self) -> bool:
         """Tell whether something is left that can be read and kept.
 
         A client that waits for "100 Continue" has sent nothing: leave it alone.
@@ -333,8 +340,7 @@ class CopiedInput:
 
     def read_rest(self) -> None:
         """Copy what the application has left unread, after the response went."""
-        while self.may_read_rest():
-            left = (self._length or 0) - self._copy.size
+        while (left := (self._length or 0) - self._copy.size) > 0:
             try:
                 data = self._stream.read(min(CHUNK, left))
             except Exception as error:
@@ -352,6 +358,18 @@ class CopiedInput:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def is_at_hand(stream: Any) -> bool:
+    """Tell whether reading waits for nobody: a file, or something in memory."""
+    while isinstance(stream, CopiedInput):
+        stream = stream._stream
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except AttributeError:
+        return False
+    except (OSError, ValueError):  # it has no descriptor
+        return isinstance(stream, io.IOBase) and not isinstance(stream, io.RawIOBase)
 
 
 def copy_input(environ: WSGIEnvironment, copy: BodyCopy) -> CopiedInput | None:

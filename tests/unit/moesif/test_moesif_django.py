@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from types import SimpleNamespace
 
 import moesif_django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
@@ -95,6 +97,23 @@ def test_a_body_beyond_the_limit_of_the_project(make_site):
     with moesif_django.override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=5):
         assert one.request("POST", "/unread", body=b"123456").status == 200
     assert "body" not in one.event()["request"]
+
+
+def test_a_view_that_refuses_does_not_wait_for_the_body(make_site, collector):
+    """Slow body: the answer would come when the client has sent the rest."""
+
+    class Socket(io.RawIOBase):
+        def read(self, size=-1):
+            raise AssertionError("the client is waited for")
+
+    make_site(Django)
+    middleware = MoesifMiddleware(lambda request: HttpResponse(b"no", status=401))
+    environ = make_environ("POST", "/x", CONTENT_LENGTH="5")
+    environ["wsgi.input"] = Socket()
+    assert middleware(WSGIRequest(environ)).content == b"no"
+    assert middleware.flush(5)
+    assert "body" not in collector.events[0]["request"]
+    middleware.close(0)
 
 
 def test_a_forbidden_host_is_recorded(make_site):

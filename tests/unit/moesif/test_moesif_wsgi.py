@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 
 import pytest
 from moesif_worlds import Plain, call_wsgi, make_environ
@@ -337,6 +338,65 @@ def test_what_the_application_does_to_its_environ_is_not_recorded(wrap):
     assert request["uri"] == "http://api.example.test/x"
     assert "X-Added" not in request["headers"]
     assert seen == [""]
+
+
+class Socket(io.RawIOBase):
+    """An input that waits for the client."""
+
+    def __init__(self, data=b""):
+        self.data = data
+
+    def read(self, size=-1):
+        assert self.data, "the client is waited for"
+        data, self.data = self.data, b""
+        return data
+
+
+@pytest.mark.parametrize("answer", [list, iter], ids=["list", "stream"])
+@pytest.mark.parametrize("status", ["302 Found", "401 Unauthorized", "500 Oops"])
+def test_who_refuses_a_request_does_not_wait_for_its_body(wrap, status, answer):
+    """Slow body: a client that sends nothing more would hold a worker."""
+
+    def application(environ, start_response):
+        start_response(status, [("Content-Type", "text/plain")])
+        return answer([b"no"])
+
+    one = wrap(application)
+    environ = make_environ("POST", "/", CONTENT_LENGTH="5")
+    environ["wsgi.input"] = Socket()
+    assert call_wsgi(one.middleware, environ, valid=False).body == b"no"
+    assert "body" not in one.event()["request"]
+
+
+def make_file():
+    with tempfile.TemporaryFile() as file:
+        file.write(b"[1]")
+        file.seek(0)
+        yield file
+
+
+@pytest.mark.parametrize(
+    ("make", "status"),
+    [
+        (lambda: [Socket(b"[1]")], "200 OK"),
+        (lambda: [io.BytesIO(b"[1]")], "401 Unauthorized"),
+        (make_file, "401 Unauthorized"),
+    ],
+    ids=["accepted", "in memory", "in a file"],
+)
+def test_the_rest_of_a_body_is_recorded(wrap, make, status):
+    """Where the request was accepted, or nobody has to be waited for."""
+
+    def application(environ, start_response):
+        start_response(status, [("Content-Type", "text/plain")])
+        return [b"x"]
+
+    one = wrap(application)
+    for stream in make():
+        environ = make_environ("POST", "/", CONTENT_LENGTH="3")
+        environ["wsgi.input"] = stream
+        call_wsgi(one.middleware, environ, valid=False)
+    assert one.event()["request"]["body"] == [1]
 
 
 @pytest.mark.parametrize("odd", [None, "text", 5])
