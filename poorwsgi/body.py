@@ -775,6 +775,8 @@ class Body:
             if len(raw) > size:
                 raise BodyError("input returned more than it was asked for")
             raw += CachedInput(file, size - len(raw), pace=self._pace()).read_all()
+        elif size < 0:
+            self._pace().add(len(raw))  # a file in memory, of any size
         self._raw = raw
         self._state = _MEMORY
 
@@ -931,7 +933,7 @@ class Body:
         elif not self._has_content("form"):
             return None
         raw = self._raw
-        if self._stream is not None or (max_size is not None and size > max_size):
+        if self._stream is not None or (max_size is not None and len(raw) > max_size):
             raw = self._read_whole(max_size, "max_form_memory_size")
         form = None
         charset = self._charset
@@ -1024,8 +1026,9 @@ class Body:
 
     def _read_whole(self, limit: int | None, name: str) -> bytes:
         """Return the whole body, if it is not larger than the limit *name*."""
-        if limit is not None and self._size > limit:
-            raise BodyTooLargeError(f"body of {self._size} bytes, {name} is {limit}")
+        size = max(self._size, len(self._raw))
+        if limit is not None and size > limit:
+            raise BodyTooLargeError(f"body of {size} bytes, {name} is {limit}")
         if self._stream is None:
             return self._raw
         if limit is None:

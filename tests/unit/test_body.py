@@ -685,6 +685,25 @@ def test_decoded_chunks_by_read_chunk():
     assert [body.read_chunk(), body.read_chunk()] == [b"short", b""]
 
 
+@pytest.mark.parametrize(
+    ("content_type", "name", "read"),
+    [
+        ("", "max_body_size", lambda body: body.read()),
+        ("", "max_body_size", lambda body: body.data),
+        (JSON, "max_json_size", lambda body: body.json()),
+        (FORM, "max_form_memory_size", lambda body: body.form()),
+    ],
+)
+def test_limits_hold_for_a_file_in_memory_without_a_length(content_type, name, read):
+    """Decoded chunks that a server keeps in memory."""
+    body = make(b"1" * 100, content_type, -1, BytesIO(b"1" * 100), TERMINATED)
+    read(body)
+    options = {name: 99}
+    body = make(b"", content_type, -1, BytesIO(b"1" * 100), TERMINATED, **options)
+    with pytest.raises(BodyTooLargeError, match=f"{name}.* 99"):
+        read(body)
+
+
 @pytest.mark.parametrize("size", [0, 5, 200_000])
 def test_chunks_of_waitress_have_become_a_length(size):
     """It undoes the coding, takes the header away and sets Content-Length."""
