@@ -20,11 +20,17 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from poorwsgi.inspector import groups_of, mounted_application, walk_routes
-from poorwsgi.routing import longest_path, method_names, shared_groups
+from poorwsgi.routing import (
+    RouteIndex,
+    longest_path,
+    method_names,
+    shared_groups,
+)
 from poorwsgi.signature import (
     arity,
     call_fault,
@@ -201,11 +207,14 @@ def duplicates(app: Application) -> Iterator[Finding]:
 def shadowed(app: Application) -> Iterator[Finding]:
     """Yield rules that no request reaches, since an earlier one takes them all."""
     routes = app._router.regular_routes()
-    for number, route in enumerate(routes):
+    index = RouteIndex(routes)  # or time would grow by the square
+    for route in routes:
         examples = samples_of(route)
         if len(examples) < 2:
             continue
-        for earlier in routes[:number]:
+        for earlier in index.candidates(examples[0].split("/")):
+            if earlier is route:
+                break
             common = set(earlier.table) & set(route.table)
             if common and all(map(_taken_by(earlier), examples)):
                 yield _shadow(earlier, route, sum(common))
@@ -240,12 +249,17 @@ def _shadow(earlier: Route, route: Route, mask: int) -> Finding:
 
 def samples_of(route: Route) -> list[str]:
     """Return paths that a route matches, as different as they can be made."""
-    try:
-        tree = _parser.parse(route.pattern.pattern, route.pattern.flags)
-        texts = {_sample(tree, choice) for choice in range(6)}
-    except Exception:  # what can not be made up is not judged
-        return []
+    texts = _samples(route.pattern.pattern, route.pattern.flags)
     return sorted(text for text in texts if route.match(text))
+
+
+@lru_cache(4096)
+def _samples(pattern: str, flags: int) -> frozenset[str]:
+    try:
+        tree = _parser.parse(pattern, flags)
+        return frozenset(_sample(tree, choice) for choice in range(6))
+    except Exception:  # what can not be made up is not judged
+        return frozenset()
 
 
 #: What stands for a character, by the number of the sample.
@@ -321,6 +335,7 @@ def long_paths(app: Application) -> Iterator[Finding]:
             )
 
 
+@lru_cache(4096)
 def backtracks(regex: str) -> str:
     """Say why matching may take time that grows faster than the text, or "".
 
@@ -441,13 +456,14 @@ def _set_of(tree: Any) -> frozenset[str]:
         elif name == "NOT_LITERAL":
             letters |= set(_ASCII) - {chr(value)}
         elif name == "IN":
-            letters |= _class_letters(value)
+            letters |= _class_letters(tuple(value))
         else:
             for below in _children(name, value):
                 letters |= _set_of(below)
     return frozenset(letters)
 
 
+@lru_cache(256)
 def _class_letters(items: Any) -> set[str]:
     letters: set[str] = set()
     is_negated = False

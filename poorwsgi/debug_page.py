@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import sys
 from base64 import b64encode
@@ -159,7 +160,13 @@ def requests_of(app: Any) -> list[dict[str, Any]]:
     """Return what was recorded of the last requests."""
     watch = app._watch
     recorder = watch.sinks.get("recorder") if isinstance(watch, Watch) else None
-    return recorder.requests() if isinstance(recorder, Recorder) else []
+    if not isinstance(recorder, Recorder):
+        return []
+    mask = mask_for(app, os.environ)  # the recorder knows no secrets of its own
+    return [
+        {n: mask.text(v) if isinstance(v, str) else v for n, v in row.items()}
+        for row in recorder.requests()
+    ]
 
 
 # -- tools ---------------------------------------------------------------------
@@ -244,8 +251,11 @@ def _run(
     result = None
     try:
         if with_profile:
+            trace.is_held = True  # recording it is no part of the request
             result = profile(call)
             body, is_whole = result.value
+            trace.is_held = False
+            _watch_of(app).end(trace)
         else:
             body, is_whole = call()
     except RuntimeError as err:

@@ -73,6 +73,8 @@ class Trace:
         #: Id that the page of 500 and the log record show.
         self.error_id = ""
         self.is_file = False
+        #: The sinks hear of it later, by another call of `Watch.end`.
+        self.is_held = False
         self.start = perf_counter()
         self.marks: dict[str, float] = {}
         self.spent = {"before": 0.0, "after": 0.0}
@@ -179,6 +181,8 @@ class Watch:
     def end(self, trace: Trace) -> None:
         """Tell the sinks; one that fails must not fail the request."""
         trace.mark("closed")
+        if trace.is_held:
+            return
         for sink in tuple(self.sinks.values()):
             try:
                 sink(trace)

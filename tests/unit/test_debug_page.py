@@ -167,6 +167,20 @@ def test_the_twin_has_what_the_page_has(client, app):
         assert shown in page
 
 
+@pytest.mark.parametrize("view", ["", "?format=json"])
+def test_the_key_of_the_application_is_not_among_the_last_requests(client, app, view):
+    app.secret_key = "super-secret-key"
+
+    @app.route("/tell")
+    def tell(req):
+        raise ValueError(f"The key is {app.secret_key}")
+
+    client.get("/tell", query="a=super-secret-key")
+    text = client.get("/debug-info" + view).text
+    assert "The key is *****" in text
+    assert "super-secret-key" not in text
+
+
 def test_which_route_it_is_also_without_script(client):
     """The same address gives the page with the answer in it, and JSON."""
     page = html.unescape(client.get("/debug-info?match=/item/x&method=GET").text)
@@ -282,6 +296,10 @@ def test_a_profile_is_a_flame_graph_and_two_files(client):
     assert answer["status"] == "200 OK"
     assert profile["svg"].startswith("<svg xmlns=")
     assert "test_debug_page.item" in profile["svg"]
+    # To list the request is no part of it, and yet it is listed.
+    assert "tracing.row_of" not in profile["svg"]
+    twin = client.get("/debug-info?format=json").json
+    assert [one["path"] for one in twin["requests"]] == ["/item/5"]
     frames = profile["speedscope"]["shared"]["frames"]
     assert "test_debug_page.item" in {frame["name"] for frame in frames}
     stats = marshal.loads(base64.b64decode(profile["pstats"]))
