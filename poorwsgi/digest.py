@@ -544,9 +544,12 @@ def authenticate(
     user = authorization.get("username")
     if scheme is not None:
         user = _user(req.app, scheme, realm, authorization)
-    if _is_replay(req, authorization, user):
-        log.info("Digest credentials were used before")
-        raise HTTPException(HTTP_UNAUTHORIZED, realm=realm, stale=True)
+    # A hook and a decorator may both ask about one request: it is no replay.
+    if getattr(req, "_digest_let_in", None) is not True:
+        if _is_replay(req, authorization, user):
+            log.info("Digest credentials were used before")
+            raise HTTPException(HTTP_UNAUTHORIZED, realm=realm, stale=True)
+        req._digest_let_in = True
     req.user = user
     return _authentication_info(req, authorization, scheme, realm, mutual)
 

@@ -546,8 +546,22 @@ class TestReplay:
         authenticate(req, REALM)
         assert check_credentials(req, REALM)
         with pytest.raises(HTTPException) as caught:
-            authenticate(req, REALM)
+            authenticate(app.request_class(environ, app), REALM)
         assert caught.value.args == (401, {"realm": REALM, "stale": True})
+
+    def test_one_request_may_be_checked_twice(self, app):
+        @app.route("/both")
+        @check_digest(REALM)
+        @check_digest(REALM, "joe")
+        def both(req):
+            return req.user
+
+        app.add_before_response(lambda req: authenticate(req, REALM))
+        browser = Browser(app)
+        browser.take(browser.http.get("/both"))
+        header = browser.header("/both")
+        assert browser.http.get("/both", headers=header).text == "joe"
+        assert browser.http.get("/both", headers=header).status_code == 401
 
     def test_applications_have_their_own_memory(self, browser):
         other = make_app("other")
