@@ -415,7 +415,7 @@ class SimpleRequest:
     def _host(self) -> tuple[str, int]:
         """Host and port of the Host header, else of the server."""
         value = self._environ.get("HTTP_HOST")
-        host = self.app.hosts.get(value) or (
+        host = self.app._hosts.get(value) or (
             parse_host(value.strip()) if value else None
         )
         if host is None:
@@ -619,7 +619,7 @@ class Request(SimpleRequest):
                 pairs[key.replace("_", "-").title()] = self._environ[key]
         return Headers.wrap(list(pairs.items()), strict=False)
 
-    @property
+    @lazy
     def headers_in(self) -> Headers:
         """The name of `headers` in mod_python."""
         return self.headers
@@ -731,7 +731,7 @@ class Request(SimpleRequest):
         if self._path_args is None and self._endpoint is None:
             self._path_args = value
 
-    @property
+    @lazy  # COMPAT: PoorWSGI 2.8 has no such name, so applications may set theirs
     def groups(self) -> dict[str, Any]:
         """The older name of `path_args`."""
         return self.path_args

@@ -166,7 +166,7 @@ class Application(Registry, Generic[R]):
         self._own_dumps = self.json_dumps
         self._answers = self._answers_by_type()
         #: Good Host headers, parsed; a bounded number of them.
-        self.hosts: dict[str | None, tuple[str, int | None] | None] = {**NO_HOST}
+        self._hosts: dict[str | None, tuple[str, int | None] | None] = {**NO_HOST}
 
     def __repr__(self) -> str:
         return f"{self._name} - callable Application class instance"
@@ -187,7 +187,7 @@ class Application(Registry, Generic[R]):
 
     def _option_changed(self, name: str) -> None:
         if name == "allowed_hosts":
-            self.hosts = {**NO_HOST}
+            self._hosts = {**NO_HOST}
         elif name == "request_class":
             self._new_request = self._request_maker()
             self._static = self._static_lookup()
@@ -310,7 +310,7 @@ class Application(Registry, Generic[R]):
             # PERF: look-ups instead of a call for the plain request, 3,000
             # instructions; it is the call that judges.
             if (
-                env.get("HTTP_HOST") not in self.hosts
+                env.get("HTTP_HOST") not in self._hosts
                 or env.get("CONTENT_LENGTH")
                 or (
                     "HTTP_COOKIE" in env
@@ -369,7 +369,7 @@ class Application(Registry, Generic[R]):
             ):
                 answer = response._answer()
             if answer is None:
-                return self.send(req, response, start_response)
+                return self.send_response(req, response, start_response)
             status, headers, body = answer
         if headers is None:
             size = len(body)
@@ -395,7 +395,7 @@ class Application(Registry, Generic[R]):
         :raises HTTPException: 400, 413 or 431
         """
         host = req._environ.get("HTTP_HOST")
-        if host not in self.hosts:
+        if host not in self._hosts:
             self._check_host(host)
         req.check_head()
 
@@ -408,8 +408,8 @@ class Application(Registry, Generic[R]):
         if allowed is not None and host[0].lower().rstrip(".") not in allowed:
             log.warning("Host %r is not in allowed_hosts", host[0])
             raise HTTPException(HTTP_BAD_REQUEST, error="Unknown host")
-        if len(self.hosts) < MAX_HOSTS:
-            self.hosts[value] = host
+        if len(self._hosts) < MAX_HOSTS:
+            self._hosts[value] = host
 
     def handler_from_table(self, req: Any) -> Any:
         """Find the handler of a request, call it, and return its value."""
@@ -812,7 +812,7 @@ class Application(Registry, Generic[R]):
             err.blame("after-hook", hook)
         return self.response_for_error(req, err)
 
-    def send(
+    def send_response(
         self, req: Any, response: BaseResponse, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Hand the response to the server: HEAD, file wrapper, and what can fail."""

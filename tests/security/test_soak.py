@@ -38,7 +38,7 @@ def test_requests_leave_neither_memory_nor_descriptors():
     """
     with soaked_application() as app:
         for n in range(1500):
-            app.hosts[f"h{n}.test"] = (f"h{n}.test", None)
+            app._hosts[f"h{n}.test"] = (f"h{n}.test", None)
         for n in range(100 * len(KINDS)):
             ask(app, n)
         blocks, _, files = measure(app, 10_000, 200 * len(KINDS))

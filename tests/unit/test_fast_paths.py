@@ -51,7 +51,7 @@ def sent(app, response, method="GET"):
     started = []
     environ = {"REQUEST_METHOD": method, "PATH_INFO": "/"}
     request = app.request_class(environ, app)
-    body = app.send(request, response, lambda *args: started.append(args))
+    body = app.send_response(request, response, lambda *args: started.append(args))
     shown = list(response.headers)
     return started, b"".join(body), shown
 
@@ -321,7 +321,7 @@ def answered(app, kind, make):
 @pytest.mark.parametrize("status_code", STATUS)
 @pytest.mark.parametrize("change", list(changes()))
 def test_a_response_of_a_handler_is_sent_as_any(app, headers, status_code, change):
-    """Whether it is an answer of its own, or goes through `send`."""
+    """Whether it is an answer of its own, or goes through `send_response`."""
 
     def make(kind):
         response = kind(b"bytes", "text/plain", headers, status_code)

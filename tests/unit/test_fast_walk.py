@@ -213,7 +213,7 @@ def plain_request(app, env, start_response):
         response = app.to_response(value)
     except Exception as err:
         response = app.response_for_error(req, err)
-    return app.send(req, app.apply_after(req, response), start_response)
+    return app.send_response(req, app.apply_after(req, response), start_response)
 
 
 def partial(text):

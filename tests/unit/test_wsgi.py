@@ -114,6 +114,27 @@ def test_an_application_takes_attributes_of_its_own(app):
 # -- one request -----------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["hosts", "send", "check", "group", "options", "get"])
+def test_names_that_came_after_2_8_may_be_taken_by_an_application(app, name):
+    """A subclass, or who sets attributes, can not know them."""
+    app.set_route("/", lambda req: req.hostname)
+    app.set_route("/<x>", lambda req, x: Response(x))
+    setattr(app, name, "mine")
+    assert call(app, HTTP_HOST="a.example") == (
+        "200 OK",
+        [
+            ("X-Powered-By", "Poor WSGI for Python"),
+            ("Content-Type", "text/html; charset=utf-8"),
+            ("Content-Length", "9"),
+        ],
+        b"a.example",
+    )
+    assert call(app, PATH_INFO="/x", REQUEST_METHOD="HEAD")[0] == "200 OK"
+    assert call(app, PATH_INFO="/x", REQUEST_METHOD="PUT")[0][:3] == "405"
+    assert call(app, PATH_INFO="/x/y")[0][:3] == "404"
+    assert getattr(app, name) == "mine"
+
+
 def test_the_start_of_a_request_is_noted(app):
     app.set_route("/", lambda req: str(type(req.start_time)))
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "REQUEST_STARTTIME": "old"}
