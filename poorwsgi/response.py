@@ -138,12 +138,15 @@ class IBytesIO(BytesIO):
 
 def json_default(value: object) -> object:
     """Return what JSON can say of a dataclass; other objects are a TypeError."""
-    fields = getattr(type(value), "__dataclass_fields__", None)
-    if fields is None:
+    if not hasattr(type(value), "__dataclass_fields__"):
         raise TypeError(
             f"Object of type {type(value).__name__} is not JSON serializable"
         )
-    return {name: getattr(value, name) for name in fields}
+    # Loaded already by whoever made the class. That table has ClassVar and InitVar
+    # as well, which are no fields.
+    from dataclasses import fields
+
+    return {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
 
 
 def _make_json_encoder() -> Callable[[Any, int], Iterable[str]] | None:
@@ -202,15 +205,19 @@ def _is_header(pair: tuple[object, ...]) -> bool:
 _GOOD_TYPES = {HTML, JSON}
 
 
-def check_type(content_type: str) -> None:
-    """Refuse what must not stand in a Content-Type, with a ValueError.
+def check_type(content_type: str) -> str:
+    """Return a Content-Type as WSGI has it; ValueError for what must not be one.
 
     PERF: an application has few of them; 400 instructions, not 1,700.
     """
-    if content_type not in _GOOD_TYPES:
-        check_header("Content-Type", content_type)
-        if len(_GOOD_TYPES) < 256:
-            _GOOD_TYPES.add(content_type)
+    if content_type in _GOOD_TYPES:
+        return content_type
+    if not (isinstance(content_type, str) and content_type.isascii()):
+        content_type = Headers.iso88591(content_type)
+    check_header("Content-Type", content_type)
+    if len(_GOOD_TYPES) < 256 and content_type.isascii():
+        _GOOD_TYPES.add(content_type)
+    return content_type
 
 
 def is_plain_header(name: str, value: str) -> bool:
@@ -472,7 +479,7 @@ class BaseResponse:
             pairs = without(pairs, _NO_CONTENT_DENY)
         elif self._ranges and status == HTTP_OK:
             pairs = self._cut(pairs)
-            self._add_content(pairs, None)
+            self._add_content(pairs, None if self._slice else self._size())
         else:
             self._add_content(pairs, self._size())
         self._headers = Headers.wrap(pairs)
@@ -493,10 +500,11 @@ class BaseResponse:
             elif name == "content-length":
                 at.append(i)
         if not has_type and self.content_type:
-            if self.content_type not in _GOOD_TYPES:
+            content_type = self.content_type
+            if content_type not in _GOOD_TYPES:
                 # The attribute may have been set after it was checked.
-                check_type(self.content_type)
-            pairs.append(("Content-Type", self.content_type))
+                content_type = check_type(content_type)
+            pairs.append(("Content-Type", content_type))
         if size is None:
             return
         if not at:
@@ -722,8 +730,7 @@ class Response(BaseResponse):
             if self.content_type is HTML:
                 headers.append(CONTENT_TYPE_HTML)
             elif self.content_type:
-                check_type(self.content_type)
-                headers.append(("Content-Type", self.content_type))
+                headers.append(("Content-Type", check_type(self.content_type)))
             headers.append(
                 LENGTHS[size] if size < 1024 else ("Content-Length", str(size))
             )
@@ -977,8 +984,7 @@ class GeneratorResponse(BaseResponse):
         self._used = True
         try:
             if self.content_type:
-                check_type(self.content_type)
-                headers.append(("Content-Type", self.content_type))
+                headers.append(("Content-Type", check_type(self.content_type)))
             if self._content_length:
                 headers.append(("Content-Length", str(self._content_length)))
             self._told = True

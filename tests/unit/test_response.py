@@ -4,10 +4,11 @@ import asyncio
 import io
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from http import HTTPStatus
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -254,6 +255,31 @@ def test_a_header_can_not_be_injected(way, value):
         WAYS_IN[way](value)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Response("x", "text/ž"),
+        lambda: Response("x", "text/ž", {"X-A": "b"}),
+        lambda: with_type("text/ž"),
+        lambda: BaseResponse("text/ž"),
+        lambda: FileObjResponse(io.BytesIO(b"x"), "text/ž"),
+        lambda: GeneratorResponse(iter([b"x"]), "text/ž"),
+        lambda: GeneratorResponse((b"x" for _ in "x"), "text/ž"),
+    ],
+)
+def test_a_content_type_is_a_native_string_like_all_values(make):
+    """A name of a type that a client has sent is not what a server fails at."""
+    assert sent(make())[1]["Content-Type"] == "text/Å¾"
+    assert make().content_type == "text/ž"
+
+
+def test_a_content_type_is_text_that_utf_8_can_say():
+    with pytest.raises(ValueError, match="iso-8859-1"):
+        Response("x", "text/\ud800")
+    with pytest.raises(TypeError):
+        sent(with_type(b"text/plain"))
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "ž", 'a"', "(a)"])
 def test_a_header_name_is_a_token(name):
     with pytest.raises(ValueError, match=r"."):
@@ -465,6 +491,7 @@ def test_an_unknown_unit_sends_everything(caplog):
     status, headers, data = sent(response)
     assert (status, data) == ("200 OK", TEN)
     assert headers["Accept-Ranges"] == "lines"
+    assert headers["Content-Length"] == str(len(TEN))
     assert "Content-Range" not in headers
     assert [r.levelname for r in caplog.records] == ["WARNING"]
 
@@ -577,6 +604,18 @@ class Point:
     y: object = None
 
 
+@dataclass
+class Shifted(Point):
+    """A dataclass with more than fields."""
+
+    origin: ClassVar[int] = 5
+    shift: InitVar[int] = 0
+    scale: InitVar[int] = field(kw_only=True)
+
+    def __post_init__(self, shift, scale):
+        self.x = (self.x + shift) * scale
+
+
 @pytest.mark.parametrize(
     ("response", "body"),
     [
@@ -592,6 +631,10 @@ class Point:
         (
             lambda: JSONResponse(Point(1, Point(2))),
             b'{"x": 1, "y": {"x": 2, "y": null}}',
+        ),
+        (
+            lambda: JSONResponse([Shifted(1, shift=2, scale=3)]),
+            b'[{"x": 9, "y": null}]',
         ),
         (
             lambda: JSONResponse({"b": 1, "a": 2}, encoder_kwargs={"sort_keys": True}),
