@@ -221,6 +221,7 @@ def parse_range(value: str) -> dict[str, RangeList]:
     A pair has None where the number is missing: (None, 5) are the last five.
     One piece that is no range makes the whole list empty, so do more than
     `MAX_RANGES` of them: a header that is not understood is to be ignored.
+    Empty pieces are none (RFC 9110, 5.6.1.2).
     """
     unit, equals, ranges = value.partition("=")
     if not equals:
@@ -231,7 +232,7 @@ def parse_range(value: str) -> dict[str, RangeList]:
         return {unit: []}
     pairs: RangeList = []
     for piece in ranges.split(","):
-        match = RE_BYTES_RANGE.fullmatch(piece.strip())
+        match = RE_BYTES_RANGE.fullmatch(piece.strip() or "-")
         if match is None:
             return {unit: []}
         first, last = match.groups()
@@ -533,7 +534,11 @@ def http_to_datetime(value: str) -> datetime:
     # Lazy: the framework itself compares time stamps.
     from datetime import UTC, datetime, timedelta
 
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=http_to_time(value))
+    seconds = http_to_time(value)
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError:  # the leap second at the end of the year 9999
+        raise ValueError("HTTP date with a number out of range") from None
 
 
 def _date_fields(value: str) -> tuple[int, int, int, int, int, int]:

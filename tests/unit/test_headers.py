@@ -330,6 +330,8 @@ def test_render_negotiation():
         ("invalid=a-b", {"invalid": []}),
         ("bytes=-", {"bytes": []}),
         ("bytes=-,0-1", {"bytes": [(0, 1)]}),
+        ("bytes=", {"bytes": []}),
+        ("bytes=,0-1, ,3-,", {"bytes": [(0, 1), (3, None)]}),
         ("bytes=a-1", {"bytes": []}),
         ("bytes=0-1,a-1", {"bytes": []}),
         ("bytes=0 - 1", {"bytes": []}),
@@ -559,6 +561,14 @@ def test_dates_as_the_standard_library_sees_them(moment):
     assert text == formatdate(moment, usegmt=True)
     assert http_to_time(text) == moment == timegm(parsedate(text))
     assert http_to_datetime(text).timestamp() == moment
+
+
+def test_a_leap_second_behind_the_last_year_is_no_date():
+    """A client that sends it is answered like one that sends junk."""
+    last = "Fri, 31 Dec 9999 23:59:%s GMT"
+    assert http_to_datetime(last % 59).year == 9999
+    with pytest.raises(ValueError, match="HTTP date"):
+        http_to_datetime(last % 60)
 
 
 def test_two_digit_years_lie_at_most_fifty_years_ahead():
