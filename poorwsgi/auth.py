@@ -350,9 +350,8 @@ def _verified(
     try:
         user = verify(token)
     except TokenError as err:
-        more = (
-            [f"error_description={quote(err.description)}"] if err.description else []
-        )
+        text = _UNFIT_FOR_DESCRIPTION.sub("?", err.description.replace('"', "'"))
+        more = [f'error_description="{text}"'] if text else []
         if not err.scope:
             challenge = _bearer(base, "invalid_token", more)
             raise _refusal(req, HTTP_UNAUTHORIZED, challenge) from None
@@ -363,6 +362,11 @@ def _verified(
     if user is None or user is False:
         raise _refusal(req, HTTP_UNAUTHORIZED, _bearer(base, "invalid_token"))
     return user
+
+
+# RFC 6750, 3: the description may have no others. It is often the message of an
+# exception, which may hold anything.
+_UNFIT_FOR_DESCRIPTION = re.compile(r"[^ !#-\[\]-~]")
 
 
 def _is_token68(token: str) -> bool:

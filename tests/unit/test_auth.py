@@ -236,6 +236,8 @@ class TestBearer:
         def verify(token):
             if token == "expired":
                 raise TokenError("The token has expired")
+            if token == "odd":
+                raise TokenError('No "key"\nat ř \\')
             if token == "weak":
                 raise TokenError(scope="write")
             return {"abc.D-_~+/1==": "joe"}.get(token)
@@ -270,6 +272,12 @@ class TestBearer:
                 401,
                 'Bearer realm="API", scope="read", error="invalid_token",'
                 ' error_description="The token has expired"',
+            ),
+            (
+                "Bearer odd",
+                401,
+                'Bearer realm="API", scope="read", error="invalid_token",'
+                " error_description=\"No 'key'?at ? ?\"",
             ),
             (
                 "Bearer weak",
