@@ -181,7 +181,10 @@ def read_body(environ: WSGIEnvironment) -> bytes:
     left = int(declared)
     parts = []
     while left:
-        part = environ["wsgi.input"].read(left)
+        try:
+            part = environ["wsgi.input"].read(left)
+        except OSError:  # the client has left
+            part = b""
         if not part:
             raise RefusedError("the body is cut")
         parts.append(part)

@@ -273,6 +273,18 @@ def test_a_cut_body_gets_the_default_answer(site, body):
     assert site().raw(make_environ("/abcd1234/xhr/a", **environ)).body == b"{}"
 
 
+def test_a_client_that_leaves_is_no_error_of_ours(site, caplog):
+    """uWSGI says so by an OSError."""
+
+    class Left:
+        def read(self, size):
+            raise OSError("error during read(5) on wsgi.input")
+
+    environ = make_environ("/abcd1234/xhr/a", CONTENT_LENGTH="5")
+    assert site().raw(environ | {"wsgi.input": Left()}).body == b"{}"
+    assert caplog.records == []
+
+
 def test_a_broken_input_gets_the_default_answer(site):
     environ = make_environ("/abcd1234/xhr/a", CONTENT_LENGTH="5")
     assert site().raw(environ | {"wsgi.input": Unread()}).body == b"{}"
