@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
 DOC = ROOT / "doc"
 #: These make the environment of the reader.
-SHELL = {"python -m venv .venv", ". .venv/bin/activate", "pip install poorwsgi"}
+SHELL = {"python -m venv .venv", ". .venv/bin/activate", "pip install 'poorwsgi>=3'"}
 SHELL |= {"systemctl cat site"}
 
 
