@@ -150,8 +150,10 @@ class CookieJar:
         for item in rest:
             key, _, text = item.partition("=")
             attributes[key.strip()] = text.strip()
-        # RFC 6265, 5.1.4: without Path it is the directory of the request.
-        path = attributes["Path"] or request_path.rpartition("/")[0] or "/"
+        path = attributes["Path"] or ""
+        if not path.startswith("/"):
+            # RFC 6265, 5.1.4: without Path it is the directory of the request.
+            path = request_path.rpartition("/")[0] or "/"
         if _has_expired(attributes):
             self._cookies.pop((name.strip(), path), None)
         else:
@@ -170,11 +172,17 @@ class CookieJar:
 
 
 def _has_expired(attributes: Message) -> bool:
-    """Tell whether Max-Age, or without it Expires, has passed."""
-    if attributes["Max-Age"]:
-        return int(attributes["Max-Age"]) <= 0
-    if attributes["Expires"]:
-        return parsedate_to_datetime(attributes["Expires"]).timestamp() <= time.time()
+    """Tell whether Max-Age, or without it Expires, has passed.
+
+    RFC 6265, 5.2.1 and 5.2.2: what is no number or no date is ignored.
+    """
+    with suppress(ValueError):
+        if attributes["Max-Age"]:
+            return int(attributes["Max-Age"]) <= 0
+    with suppress(ValueError):
+        if attributes["Expires"]:
+            expires = parsedate_to_datetime(attributes["Expires"])
+            return expires.timestamp() <= time.time()
     return False
 
 
@@ -255,7 +263,11 @@ class ClientResponse:
     @property
     def json(self) -> Any:
         """The body read as JSON."""
-        return json_module.loads(self.data)
+        try:
+            return json_module.loads(self.data)
+        except ValueError as error:
+            error.add_note(f"The answer is\n{self!r}")
+            raise
 
     def expect(self, *statuses: int) -> ClientResponse:
         """Return this answer if it has one of these statuses.
@@ -518,7 +530,9 @@ class TestClient:
         whole URL.
 
         :raises AssertionError: the application broke PEP 3333.
+        :raises TypeError: an option is not known, see `RequestOptions`
         """
+        _check_options(options)
         follow = options.pop("follow_redirects", False)
         response = self._send_logged_in(method, path, options)
         history: list[ClientResponse] = []
@@ -645,9 +659,21 @@ class TestClient:
         if response.status_code not in _REDIRECTS or not response.location:
             return None
         path = response.environ.get("PATH_INFO", "/").encode("latin-1")
-        target = urljoin(self.base_url + quote(path), response.location)
+        # A fragment is for the browser alone.
+        location = response.location.partition("#")[0]
+        target = urljoin(self.base_url + quote(path), location)
         here, there = urlsplit(self.base_url), urlsplit(target)
         return target if here.netloc == there.netloc else None
+
+
+def _check_options(options: RequestOptions) -> None:
+    """Refuse what would be ignored or misread without a word."""
+    unknown = options.keys() - RequestOptions.__annotations__.keys()
+    if unknown:
+        known = ", ".join(RequestOptions.__annotations__)
+        raise TypeError(f"{', '.join(sorted(unknown))}: the options are {known}")
+    if isinstance(options.get("data"), (str, bytes)):
+        raise TypeError("data is the fields of a form; give text and bytes as body")
 
 
 def _answer_as_server(response: ClientResponse, error: Exception) -> None:

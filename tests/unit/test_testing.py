@@ -231,6 +231,25 @@ def test_repr_tells_what_a_failed_assertion_needs():
     assert "error: ValueError('boom') in application (" in text
 
 
+def test_an_answer_that_is_no_json_is_shown():
+    with pytest.raises(ValueError, match="Expecting value") as raised:
+        TestClient(answers("500 Oops", body=[b"sorry"])).get("/x").json  # noqa: B018
+    assert "<GET /x -> 500 Oops" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"params": {"a": 1}}, "params: the options are query, headers, json, data"),
+        ({"data": b"raw"}, "data is the fields of a form"),
+    ],
+)
+def test_what_would_be_ignored_is_a_mistake(client, options, message):
+    """The names of other clients are not ours."""
+    with pytest.raises(TypeError, match=message):
+        client.post("/", **options)
+
+
 def test_error_that_was_logged_is_kept_with_the_answer():
     """The application answered, so nothing is raised; the test can still look."""
 
@@ -440,6 +459,13 @@ def test_relative_redirect_starts_from_the_path():
     assert response.environ["QUERY_STRING"] == "n=1"
 
 
+def test_the_fragment_of_a_redirect_is_for_browsers():
+    headers = [TYPE, ("Location", "/x?a=1#top")]
+    client = TestClient(answers("302 Moved", headers))
+    with pytest.raises(RuntimeError, match=r"x\?a=1$"):
+        client.get("/", follow_redirects=True)
+
+
 def test_redirect_to_another_host_is_left_to_the_test():
     """There is no application to ask."""
     response = TestClient(redirecting).get("/far", follow_redirects=True)
@@ -470,6 +496,8 @@ FUTURE = "Fri, 01 Jan 2100 00:00:00 GMT"
         (f"old=1; Expires={PAST}", "/", {}),
         ("old=1; Max-Age=0", "/", {}),
         (f"a=1; Max-Age=5; Expires={PAST}", "/", {"a": "1"}),
+        ("a=1; Max-Age=soon; Expires=never; Path=here", "/", {"a": "1"}),
+        (f"old=1; Max-Age=soon; Expires={PAST}", "/", {}),
     ],
 )
 def test_cookies_are_kept_and_sent_back(line, path, kept):
