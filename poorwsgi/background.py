@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from importlib import import_module
 
 #: Windows has no masks, and no server that forks and signals its workers.
 _set_mask = getattr(signal, "pthread_sigmask", None)
@@ -36,6 +38,17 @@ _leaving = threading.Event()
 def begin_exit() -> None:
     """Note that the exit functions of Python run; each of ours calls it."""
     _leaving.set()
+
+
+def call_at_end_of_child(function: Callable[[], object]) -> None:
+    """Have function called when this process ends, if multiprocessing made it.
+
+    A process that it forked skips Python's exit functions.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        util = import_module("multiprocessing.util")
+        util.Finalize(None, function, exitpriority=100)
 
 
 def can_begin_tls() -> bool:

@@ -19,7 +19,11 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from poorwsgi.background import begin_exit, start_without_signals
+from poorwsgi.background import (
+    begin_exit,
+    call_at_end_of_child,
+    start_without_signals,
+)
 from poorwsgi.moesif.client import Answer, APIException
 from poorwsgi.moesif.model import EventModel, encode_event, encode_events
 
@@ -175,6 +179,8 @@ class Sender:
     def _start_workers(self) -> None:
         if threads_are_off():
             return
+        if not self._threads:
+            call_at_end_of_child(_close_all)
         with self._lock:
             while len(self._threads) < self._limits.workers:
                 thread = threading.Thread(

@@ -636,6 +636,21 @@ FORKS = {
 }
 
 
+def test_events_are_sent_at_the_end_of_a_child_of_multiprocessing(collector):
+    """It was forked, and skips Python's exit functions."""
+    program = """
+        from multiprocessing import get_context
+        ask("/parent")
+        child = get_context("fork").Process(target=ask, args=("/child",))
+        child.start()
+        child.join()
+    """
+    done = run(program, collector)
+    assert done.returncode == 0, done.stderr
+    paths = [event["request"]["uri"] for event in collector.events]
+    assert sorted(paths) == ["http://127.0.0.1/child", "http://127.0.0.1/parent"]
+
+
 @pytest.mark.parametrize("program", FORKS.values(), ids=FORKS)
 def test_fork(collector, program):
     """Parent and child send what is theirs, once."""
