@@ -170,7 +170,6 @@ class FieldStorage(FieldStorageInterface):
     filename: str | None = None
     type: str | None = None
     disposition: str = ""
-    list: Any = None
     _file: Any = None
     _value: Any = None
     _is_text = False
@@ -190,8 +189,7 @@ class FieldStorage(FieldStorageInterface):
         # Never the content of a file: it may be huge (D73).
         if self._has_file():
             return f"FieldStorage({self.name!r}, {self.filename!r}, {self.file!r})"
-        value = self.list if self._value is None else self._value
-        return f"FieldStorage({self.name!r}, {value!r})"
+        return f"FieldStorage({self.name!r}, {self.value!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -239,6 +237,11 @@ class FieldStorage(FieldStorageInterface):
         self._content = None
         self._closed = False
 
+    @cached_property
+    def list(self) -> Any:
+        """Fields of a form, in the order they came; a field has none."""
+        return []
+
     @property
     def value(self) -> Any:
         """Content of the field: str, or bytes of a file; the list of a form."""
@@ -246,7 +249,7 @@ class FieldStorage(FieldStorageInterface):
             return self._value
         if self._has_file():
             return _content(self.file)
-        return self.list
+        return self.list or None
 
     @value.setter
     def value(self, value: Any) -> None:
@@ -289,8 +292,8 @@ class FieldStorage(FieldStorageInterface):
         return len(self._fields())
 
     def __bool__(self) -> bool:
-        if self.list is not None:
-            return bool(self.list)
+        if self.list:
+            return True
         if self._value is None and self._has_file():
             return _has_content(self.file)
         return bool(self._value)
@@ -411,7 +414,7 @@ class LazyForm(FieldStorage):
         fields = self.__dict__.get("list")
         if fields is None:
             fields = [self._make_field(*pair) for pair in self._items()]
-            self.list = fields
+            self.list = fields  # pyright: ignore[reportIncompatibleVariableOverride]
         return fields
 
     @list.setter
@@ -1134,7 +1137,7 @@ class FieldCollector:
         chunks.clear()
         if field.filename:
             field._file = BytesIO(content)
-        elif field.list is None:
+        elif "list" not in field.__dict__:
             if field.name == "_charset_":
                 # RFC 7578, 4.6: the charset of the texts behind it.
                 self._encoding = text_codec(content.decode("ascii", "replace").strip())

@@ -135,13 +135,31 @@ def test_an_empty_field_has_nothing():
     assert not field
     assert field.value is None
     assert field.file is None
-    assert field.list is None
+    assert field.list == []
     assert "x" not in field
     with pytest.raises(KeyError):
         field["x"]
     assert FieldStorage("a", "b")
     assert not FieldStorage("a", "")
     assert repr(FieldStorage("a", "b")) == "FieldStorage('a', 'b')"
+
+
+def test_a_form_can_be_made_by_hand():
+    form = FieldStorage()
+    form.list.append(FieldStorage("a", "1"))
+    assert form
+    assert form["a"].value == "1"
+    assert form["a"].list == []
+    assert form.value is form.list
+
+
+@pytest.mark.parametrize("body", [b"", b"a="])
+def test_a_form_without_fields_has_no_value(body):
+    form = parse_form(body)
+    assert not form
+    assert form.list == []
+    assert form.value is None
+    assert repr(form) == "FieldStorage(None, None)"
 
 
 def test_a_changed_list_of_an_urlencoded_form_counts():
