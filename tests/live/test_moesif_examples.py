@@ -19,7 +19,8 @@ pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "moesif"
-SERVERS = sorted(path for path in EXAMPLES.glob("*/*app.py"))
+ASGI_DJANGO = EXAMPLES / "django" / "asgi.py"
+SERVERS = [*sorted(EXAMPLES.glob("*/*app.py")), ASGI_DJANGO]
 
 
 @pytest.fixture
@@ -76,6 +77,18 @@ def test_example(path, collector):
     assert order["request"]["body"] == {"item": "tea", "card": "****"}
     assert order["response"]["body"]["card"] == "****"
     assert "4111" not in json.dumps(events)
+
+
+def test_no_event_is_lost_when_uvicorn_is_told_to_end(collector):
+    """It dies of the signal it got, and Django has no lifespan."""
+    env = {"COLLECTOR": collector.url, "PYTHONPATH": str(ROOT)}
+    port = free_port()
+    env["PORT"] = str(port)
+    server = LiveServer([sys.executable, str(ASGI_DJANGO)], env=env)
+    server.port = port
+    with server:
+        assert curl(server.url, "curl http://127.0.0.1:8080/orders")[0] == 200
+    assert len(collector.wait_for_events(1)) == 1, server.log
 
 
 def test_outgoing_example(collector):
