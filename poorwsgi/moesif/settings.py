@@ -24,6 +24,12 @@ DEFAULT_BODY_LIMIT = 2 * 1024 * 1024
 #: Most bytes (estimated) that may wait in the queue of one process.
 DEFAULT_QUEUE_BYTES = 128 * 1024 * 1024
 
+#: Texts that are understood where a bool is wanted.
+FLAGS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("", "0", "false", "no", "off"), False),
+}
+
 BATCH_SIZES: dict[Flavour, int] = {"wsgi": 100, "asgi": 25, "django": 25}
 QUEUE_SIZES: dict[Flavour, int] = {
     "wsgi": 10_000,
@@ -97,6 +103,10 @@ class Reader:
 
     def flag(self, default: bool, *names: str) -> bool:
         value = self.value(*names)
+        if isinstance(value, str):  # "false" of an environment must not be true
+            if value.strip().lower() not in FLAGS:
+                raise ValueError(f"moesif option {names[0]} must be a bool: {value!r}")
+            return FLAGS[value.strip().lower()]
         return default if value is None else bool(value)
 
     def number(self, name: str, default: float) -> float:

@@ -81,6 +81,17 @@ def test_debug_has_two_names(name):
     assert read_settings({"APPLICATION_ID": "id", name: True}).debug
 
 
+@pytest.mark.parametrize("value", [False, 0, "", "0", "false", "No", " off "])
+def test_a_flag_may_be_a_text_of_the_environment(value):
+    """A text that says no must not switch the recording of bodies on."""
+    assert not read_settings({"APPLICATION_ID": "id", "LOG_BODY": value}).log_body
+
+
+@pytest.mark.parametrize("value", [True, 1, "1", "true", "Yes", "on"])
+def test_a_flag_that_is_on(value):
+    assert read_settings({"APPLICATION_ID": "id", "DEBUG": value}).debug
+
+
 WRONG = [
     ("SKIP", "callable", TypeError),
     ("MASK_EVENT_MODEL", 7, TypeError),
@@ -94,6 +105,7 @@ WRONG = [
     ("EVENT_WORKER_COUNT", 0, ValueError),
     ("AUTHORIZATION_HEADER_NAME", 7, TypeError),
     ("BASE_URI", 7, TypeError),
+    ("LOG_BODY", "never", ValueError),
     ("REQUEST_BODY_MASKS", "password", TypeError),
     ("RESPONSE_HEADER_MASKS", 7, TypeError),
 ]
