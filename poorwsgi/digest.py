@@ -652,10 +652,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show(args: Any) -> int:
+    names = checked_name("user name", args.username), checked_name("realm", args.realm)
     password = get_re_type()
     if password is None:
         return 1
-    print(f"{args.username}:{args.realm}:{_digest_of(args, password)}")
+    print(":".join([*names, _digest_of(args, password)]))
     return 0
 
 

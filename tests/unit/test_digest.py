@@ -1010,10 +1010,12 @@ class TestTool:
         assert caught.value.code == 2
         assert "usage:" in capsys.readouterr().err
 
-    def test_bad_name_is_a_message(self, passwords, typed, capsys):
+    @pytest.mark.parametrize("options", [["-n"], ["FILE"]])
+    def test_bad_name_is_a_message(self, passwords, typed, capsys, options):
         typed += ["new", "new"]
+        options = [str(passwords) if name == "FILE" else name for name in options]
         with pytest.raises(SystemExit):
-            main([str(passwords), "Zone", "a:b"])
+            main([*options, "Zone", "a:b"])
         assert "colon or line break" in capsys.readouterr().err
 
     def test_version(self):
