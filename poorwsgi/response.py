@@ -393,7 +393,10 @@ class BaseResponse:
 
     def _size(self) -> int | None:
         """Return the size of the whole body, None if nobody knows."""
-        return self._content_length or None
+        if self._content_length:
+            return self._content_length
+        is_empty = type(self).__end_of_response__ is BaseResponse.__end_of_response__
+        return 0 if is_empty else None
 
     # -- ranges
 

@@ -202,7 +202,9 @@ def test_a_response_can_be_sent_once():
 def test_base_response_is_empty_and_says_so():
     response = BaseResponse()
     assert (response.data, response.content_length, response.ranges) == (b"", 0, ())
-    assert sent(response)[2] == b""
+    assert sent(response)[1:] == (dict([POWERED_BY, ("Content-Length", "0")]), b"")
+    response = BaseResponse(headers={"Content-Length": "5"})
+    assert sent(response)[1:] == ({"Content-Length": "0"}, b"")
 
 
 # -- control characters are refused by every way in -------------------------
