@@ -9,7 +9,7 @@ the module that reads it.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -196,7 +196,8 @@ class Settings:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let an option that a subclass sets in its body be its new default.
 
-        The hot path reads the value below the option, so it has to be there.
+        The hot path reads the value below the option, so it has to be there, made
+        of what was given as in an assignment: one name is not a text to search in.
         """
         super().__init_subclass__(**kwargs)
         for name, value in list(vars(cls).items()):
@@ -206,6 +207,8 @@ class Settings:
             if hasattr(value, "__get__"):  # a property, or a function
                 setattr(cls, option.attribute, value)
             else:
+                if option.convert is not None:
+                    value = option.convert(cast("Settings", cls), value)
                 changed = Option(value, option.convert, option.__doc__ or "")
                 setattr(cls, name, changed)
                 changed.__set_name__(cls, name)

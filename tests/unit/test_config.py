@@ -4,7 +4,9 @@ import hashlib
 
 import pytest
 
+from poorwsgi import Application
 from poorwsgi.config import Option, Settings
+from poorwsgi.testing import TestClient
 
 # name, default, then pairs of (what is set, what is read afterwards)
 OPTIONS = [
@@ -189,3 +191,44 @@ def test_an_option_changed_after_the_start_counts_for_the_next_request(app, clie
     assert client.get("/?a=1").text == "1"
     app.auto_args = False
     assert client.get("/?a=1").text == "None"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "stored"),
+    [
+        (name, *pair)
+        for name, _, pairs in OPTIONS
+        for pair in pairs
+        if not hasattr(pair[0], "__get__")
+    ],
+)
+def test_a_default_of_a_subclass_is_made_of_a_value_as_well(name, given, stored):
+    own = type("Own", (Settings,), {name: given})()
+    assert getattr(own, name) == getattr(own, f"_{name}") == stored
+    assert type(getattr(own, name)) is type(stored)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_args", -1), ("auth_qop", "x"), ("auth_algorithm", "x")]
+)
+def test_a_wrong_default_of_a_subclass_is_refused(name, value):
+    with pytest.raises(ValueError, match="negative|Unsupported"):
+        type("Own", (Settings,), {name: value})
+
+
+def test_one_name_as_a_default_of_a_subclass_is_no_text_to_search_in(request):
+    """SECURITY: "d.example" stands in "good.example", and one address in another."""
+
+    class Own(Application):
+        allowed_hosts = "good.example"
+        trusted_proxies = "10.0.0.10"
+
+    client = TestClient(Own(request.node.nodeid))
+    client.app.set_route("/", lambda req: str(req.forwarded_for))
+    headers = {"Host": "d.example"}
+    assert client.get("/", headers=headers).status_code == 400
+    headers = {"Host": "good.example", "X-Forwarded-For": "6.6.6.6"}
+    environ = {"REMOTE_ADDR": "10.0.0.1"}
+    assert client.get("/", headers=headers, environ=environ).text == "None"
+    environ = {"REMOTE_ADDR": "10.0.0.10"}
+    assert client.get("/", headers=headers, environ=environ).text == "6.6.6.6"
