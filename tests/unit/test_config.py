@@ -212,7 +212,7 @@ def test_a_default_of_a_subclass_is_made_of_a_value_as_well(name, given, stored)
     ("name", "value"), [("max_args", -1), ("auth_qop", "x"), ("auth_algorithm", "x")]
 )
 def test_a_wrong_default_of_a_subclass_is_refused(name, value):
-    with pytest.raises(ValueError, match="negative|Unsupported"):
+    with pytest.raises(ValueError, match=r"negative|Unsupported"):
         type("Own", (Settings,), {name: value})
 
 
