@@ -101,11 +101,15 @@ def position_and_size(file: BinaryIO) -> tuple[int, int | None]:
     if isinstance(file, BytesIO):
         return here, file.getbuffer().nbytes
     try:
-        return here, os.fstat(file.fileno()).st_size
+        size = os.fstat(file.fileno()).st_size
     except (AttributeError, OSError):  # no real file below it
         size = file.seek(0, os.SEEK_END)
         file.seek(here)
         return here, size
+    if size == 0 and file.read(1):  # files of /proc say that they are empty
+        file.seek(here)
+        return here, None
+    return here, size
 
 
 # -- iterables -------------------------------------------------------------

@@ -765,6 +765,27 @@ def test_what_is_no_readable_binary_file_is_refused(tmp_path, file):
         file.close()
 
 
+@pytest.mark.skipif(not os.path.isfile("/proc/version"), reason="no /proc")
+@pytest.mark.parametrize(
+    "make", [FileResponse, lambda p: FileObjResponse(io.FileIO(p))]
+)
+def test_a_file_of_proc_says_no_size_and_is_sent_whole(make):
+    """The kernel says that such files are empty."""
+    with open("/proc/version", "rb") as file:
+        content = file.read()
+    response = make("/proc/version")
+    assert (response.data, response.content_length) == (content, 0)
+    _, headers, body = sent(response)
+    assert body == content
+    assert "Content-Length" not in headers
+
+
+def test_an_empty_file_has_the_size_0(tmp_path):
+    (tmp_path / "empty").touch()
+    _, headers, body = sent(FileResponse(tmp_path / "empty"))
+    assert (headers["Content-Length"], body) == ("0", b"")
+
+
 def test_a_pipe_has_no_size_and_is_sent_whole():
     reading, writing = os.pipe()
     os.write(writing, TEN)
