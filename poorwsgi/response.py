@@ -1415,7 +1415,7 @@ def response_answer(value: Response, _: object = None) -> Answer:
 
     :raises HTTPException: with the response, if it is to be sent the long way
 
-    PERF: 2,300 of 20,500 instructions that `to_response` and `send` would take.
+    PERF: 2,300 of 20,500 instructions that `to_response` and `send_response` take.
     """
     answer = value._answer()
     if answer is None:
