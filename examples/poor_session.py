@@ -44,7 +44,7 @@ FORM = """<form method="post"><p><label>User <input name="user"></label>
 
 def new_session(req: Request) -> PoorSession:
     """Return an empty session with the settings that all handlers share."""
-    https = req.scheme == "https"
+    https = "https" in (req.scheme, req.forwarded_proto)  # of the proxy, if any
     return PoorSession(req.secret_key, max_age=HOUR, secure=https, same_site="Lax")
 
 

@@ -43,7 +43,8 @@ else:
 
 def session_of(req: Request) -> StoreSession:
     """Return the session of the request, or an empty one."""
-    session = StoreSession(store, max_age=3600, secure=req.scheme == "https")
+    https = "https" in (req.scheme, req.forwarded_proto)  # of the proxy, if any
+    session = StoreSession(store, max_age=3600, secure=https)
     session.load(req.cookies)
     return session
 

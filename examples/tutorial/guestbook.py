@@ -38,7 +38,8 @@ LOG_IN = """<form method="post"><input name="name" placeholder="name">
 
 def session_of(req):
     """Return the session of a request; an empty one if it has none."""
-    session = PoorSession(req.secret_key, max_age=3600, secure=req.scheme == "https")
+    https = "https" in (req.scheme, req.forwarded_proto)  # of the proxy, if any
+    session = PoorSession(req.secret_key, max_age=3600, secure=https)
     try:
         session.load(req.cookies)
     except SessionError:

@@ -251,6 +251,11 @@ def headers(req):
     return dict(req.headers.items())
 
 
+@application.route("/own-url")
+def own_url(req):
+    return req.construct_url("/own-url")
+
+
 @application.route("/environ")
 def environ(req):
     return {k: v for k, v in req.environ.items() if isinstance(v, (str, int, bool))}

@@ -88,7 +88,10 @@ SERVERS = [
     ),
     Server(
         "waitress-nginx",
-        ("waitress-serve", "--listen", "{address}", "app:application"),
+        (
+            *("waitress-serve", "--no-clear-untrusted-proxy-headers"),
+            *("--listen", "{address}", "app:application"),
+        ),
         nginx="nginx-proxy.conf",
     ),
     Server(

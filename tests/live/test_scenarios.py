@@ -279,6 +279,22 @@ def test_headers_of_the_request_are_seen(address):
     assert re.fullmatch(r"127\.0\.0\.1:\d+", seen["Host"])
 
 
+def test_a_proxy_tells_who_asks_and_how(server, address):
+    """What a client claims in these names is replaced by the truth."""
+    names = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"]
+    names += ["X-Forwarded-Prefix", "Forwarded"]
+    claimed = dict.fromkeys(names, "claimed")
+    seen = ask(address, "GET", "/headers", headers=claimed).json
+    told = {name: seen[name] for name in names if name in seen}
+    if server.server.nginx == "nginx-proxy.conf":
+        host = seen["Host"]
+        assert told == dict(zip(names, ["127.0.0.1", "http", host], strict=False))
+    elif server.server.nginx:  # uWSGI's protocol has parameters for it
+        assert told == {}
+    else:
+        assert set(told.values()) <= {"claimed"}
+
+
 def test_environ_is_that_of_a_server(address):
     """What every server promises in PEP 3333."""
     environ = ask(address, "GET", "/environ?q=1").json
