@@ -95,9 +95,11 @@ def is_compressed(file: BinaryIO) -> bool:
 
 def position_and_size(file: BinaryIO) -> tuple[int, int | None]:
     """Return where a file stands and its size in bytes, None if unknown."""
-    if not seekable(file) or is_compressed(file):
+    if not seekable(file):
         return 0, None
     here = file.tell()
+    if is_compressed(file):
+        return here, None
     if isinstance(file, BytesIO):
         return here, file.getbuffer().nbytes
     try:

@@ -1,6 +1,7 @@
 """What each response sends: status, headers, body, and who closes what."""
 
 import asyncio
+import gzip
 import io
 import json
 import os
@@ -795,6 +796,17 @@ def test_a_pipe_has_no_size_and_is_sent_whole():
     assert response.data == b""
     _, headers, data = sent(response)
     assert data == TEN
+    assert "Content-Length" not in headers
+
+
+def test_a_compressed_file_is_sent_unpacked_from_where_it_stands():
+    """Its descriptor knows the size of what is packed, which is not said."""
+    file = gzip.open(io.BytesIO(gzip.compress(TEN)))
+    assert file.read(3) == TEN[:3]
+    response = FileObjResponse(file)
+    assert (response.data, response.content_length) == (TEN[3:], 0)
+    _, headers, data = sent(response)
+    assert data == TEN[3:]
     assert "Content-Length" not in headers
 
 
