@@ -602,7 +602,13 @@ class Shown:
         """Handler of the document."""
 
         def openapi_json(req: Any) -> Response:
-            text = json.dumps(self.document(), ensure_ascii=False)
+            shown = self.document()
+            prefix = req.environ.get("SCRIPT_NAME", "")
+            prefix = prefix.encode("latin-1").decode("utf-8", "replace")
+            if prefix and "servers" not in shown:
+                # Where the application is mounted; the page sends requests there.
+                shown = {**shown, "servers": [{"url": quoted(prefix)}]}
+            text = json.dumps(shown, ensure_ascii=False)
             return Response(text, "application/json")
 
         return openapi_json

@@ -94,7 +94,8 @@
     nodes.push(make("h3", {}, "Phases"), ...bar(answer.phases));
     if (answer.profile) nodes.push(...profileNodes(answer.profile));
     nodes.push(make("h3", {}, "Headers"), make("pre", { tabindex: "0" }, answer.headers.map((pair) => pair.join(": ")).join("\n")));
-    const note = answer.whole ? `${answer.size} bytes` : `the first ${answer.size} bytes`;
+    const unit = answer.size === 1 ? "byte" : "bytes";
+    const note = answer.whole ? `${answer.size} ${unit}` : `the first ${answer.size} bytes`;
     nodes.push(make("h3", {}, `Body, ${note}`), make("pre", { tabindex: "0", id: "answer-body" }, answer.body));
     result.replaceChildren(...nodes);
   };

@@ -68,27 +68,32 @@ function words(schema) {
   return bounds.length ? `${text} (${bounds.join(", ")})` : text;
 }
 
-// An example of a schema, to start typing from.
-function example(schema, depth = 0) {
+// An example of a schema, to start typing from; undefined for a part that
+// contains itself, which is left out.
+function example(schema, depth = 0, above = []) {
+  const reference = (schema || {}).$ref;
+  if (depth > 20 || above.includes(reference)) return undefined;
+  const around = reference ? [...above, reference] : above;
+  const inner = (one) => example(one, depth + 1, around);
   const found = resolve(schema);
   if (found.example !== undefined) return found.example;
   if (found.examples && found.examples.length) return found.examples[0];
   if (found.default !== undefined) return found.default;
   if (found.const !== undefined) return found.const;
   if (found.enum) return found.enum[0];
-  const choice = (found.oneOf || found.anyOf || [])[0];
-  if (choice) return example(choice, depth + 1);
-  if (found.allOf) {
-    return Object.assign({}, ...found.allOf.map((one) => example(one, depth + 1)));
-  }
+  const choices = found.oneOf || found.anyOf;
+  if (choices) return choices.map(inner).find((one) => one !== undefined);
+  if (found.allOf) return Object.assign({}, ...found.allOf.map(inner));
   const type = [found.type || (found.properties ? "object" : "")].flat()[0];
   if (type === "object") {
     if (depth > 4) return {};
     const pairs = Object.entries(found.properties || {});
-    return Object.fromEntries(pairs.map(([key, one]) => [key, example(one, depth + 1)]));
+    const sent = pairs.filter(([, one]) => !resolve(one).readOnly);
+    return Object.fromEntries(sent.map(([key, one]) => [key, inner(one)]));
   }
   if (type === "array") {
-    return depth > 4 || !found.items ? [] : [example(found.items, depth + 1)];
+    const items = depth > 4 || !found.items ? [] : [inner(found.items)];
+    return items.filter((one) => one !== undefined);
   }
   if (type === "integer" || type === "number") return found.minimum || 0;
   if (type === "boolean") return false;
@@ -146,7 +151,10 @@ function field(parameter) {
   }
   const className = parameter.required ? "required" : "";
   const label = make("label", {htmlFor: id, className}, parameter.name);
-  const text = [parameter.in, words(parameter.schema), parameter.description];
+  // Without it the path would be another one.
+  control.required = parameter.in === "path";
+  const description = parameter.description || schema.description;
+  const text = [parameter.in, words(parameter.schema), description];
   const hint = make("span", {className: "soft"}, text.filter(Boolean).join(" · "));
   const node = make("div", {className: "row"}, label, make("div", {}, control, hint));
   return {parameter, control, node};

@@ -901,6 +901,16 @@ def test_the_page_shows_routes_that_came_later_and_escapes_the_title(app):
     assert "<title>&lt;script&gt;" in client.get("/").text
 
 
+def test_the_document_says_where_the_application_is_mounted(app):
+    app.openapi_ui()
+    mounted = {"SCRIPT_NAME": "/my api"}
+    client = TestClient(app, environ=mounted)
+    assert client.get("/docs/openapi.json").json["servers"] == [{"url": "/my%20api"}]
+    assert "servers" not in TestClient(app).get("/docs/openapi.json").json
+    app.openapi_base = {"servers": [{"url": "/v1"}]}
+    assert client.get("/docs/openapi.json").json["servers"] == [{"url": "/v1"}]
+
+
 def test_another_document_may_be_shown(app):
     spec = {"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "paths": {}}
     app.openapi_ui(spec=spec)
