@@ -801,7 +801,7 @@ def test_a_pipe_has_no_size_and_is_sent_whole():
 
 def test_a_compressed_file_is_sent_unpacked_from_where_it_stands():
     """Its descriptor knows the size of what is packed, which is not said."""
-    file = gzip.open(io.BytesIO(gzip.compress(TEN)))
+    file = gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(TEN)))
     assert file.read(3) == TEN[:3]
     response = FileObjResponse(file)
     assert (response.data, response.content_length) == (TEN[3:], 0)
