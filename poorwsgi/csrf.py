@@ -71,10 +71,7 @@ class CsrfGuard:
         if req.method in SAFE_METHODS or req.uri_handler in self._exempt:
             return
         if not self._is_ours(req):
-            log.info("Request refused: it comes from another site")
-            raise HTTPException(
-                HTTP_FORBIDDEN, error="The request comes from another site."
-            )
+            raise HTTPException(HTTP_FORBIDDEN, error=_refusal(req))
 
     def token(self, req: Any) -> str:
         """Return the token to put into a form for browsers that are old.
@@ -124,6 +121,24 @@ class CsrfGuard:
         if made or not req.cookies or self.cookie not in req.cookies:
             return str(made)
         return str(req.cookies[self.cookie].value)
+
+
+def _refusal(req: Any) -> str:
+    """Log why a request is refused, and return what the client is told."""
+    site = req.environ.get("HTTP_SEC_FETCH_SITE")
+    origin = req.environ.get("HTTP_ORIGIN")
+    log.info(
+        "Request refused: Sec-Fetch-Site is %.100r, Origin %.100r, and this site %r",
+        site,
+        origin,
+        req.construct_url(""),
+    )
+    if site or origin:
+        return "The request comes from another site."
+    return (
+        "The request does not say that it comes from this site: Sec-Fetch-Site, "
+        "Origin, or the token of a form is missing."
+    )
 
 
 def _checked_origin(origin: str) -> str:

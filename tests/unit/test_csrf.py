@@ -63,6 +63,22 @@ def test_unsafe_request(client, method, headers, status):
     assert client.request(method, "/", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("headers", "told", "logged"),
+    [
+        ({}, "does not say that it comes from this site", "Origin None, and this site"),
+        ({"Origin": "http://a.b"}, "from another site", "'http://a.b', and this site"),
+        ({"Sec-Fetch-Site": "cross-site"}, "from another site", "is 'cross-site', "),
+    ],
+)
+def test_a_refusal_says_what_was_missing(client, caplog, headers, told, logged):
+    """Curl with a cookie comes from no other site; behind a proxy two names differ."""
+    caplog.set_level("INFO", "poorwsgi")
+    assert told in client.post("/", headers=headers).text
+    assert logged in caplog.text
+    assert "this site 'https://shop.example'" in caplog.text
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_safe_request_may_come_from_anywhere(client, method):
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
