@@ -13,6 +13,7 @@ import importlib.util
 import os
 import shlex
 import shutil
+import signal
 import socket
 import sys
 import traceback
@@ -256,15 +257,21 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"poorwsgi {__version__}"
     )
-    parser.add_argument(
-        "--traceback", action="store_true", help="show where an error came from"
-    )
+    _add_traceback(parser, default=False)
     subparsers = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True
     )
     for add in (*COMMANDS, *_optional()):
         add(subparsers)
+    for command in subparsers.choices.values():
+        # Behind the command, where one adds it to the line that has failed.
+        _add_traceback(command, default=argparse.SUPPRESS)
     return parser
+
+
+def _add_traceback(parser: argparse.ArgumentParser, default: Any) -> None:
+    text = "show where an error came from"
+    parser.add_argument("--traceback", action="store_true", default=default, help=text)
 
 
 def _optional() -> list[Callable[[Subparsers], None]]:
@@ -290,6 +297,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exception(error.__cause__ or error)
         print(f"poorwsgi: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 128 + signal.SIGINT  # as a shell has it
     except BrokenPipeError:  # poorwsgi routes ... | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -139,6 +139,14 @@ def test_program_that_fails_ends_with_status_1(program, capsys, text, message):
     assert "Traceback" not in shown
     assert main(["--traceback", "run", "program_of_test.py", "--port=0"]) == 1
     assert "Traceback" in capsys.readouterr().err
+    assert main(["run", "program_of_test.py", "--port=0", "--traceback"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_control_c_ends_without_a_traceback(program, capsys):
+    program.write_text("raise KeyboardInterrupt")
+    assert main(["routes", "program_of_test.py"]) == 130
+    assert capsys.readouterr().err == "\n"
 
 
 def test_module_that_is_missing_is_named_alone(capsys):
