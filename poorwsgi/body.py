@@ -641,6 +641,21 @@ class BodyPart:
         return b""
 
 
+def _same_error(err: BodyError) -> BodyError:
+    """Return an error as it was before it was raised.
+
+    SECURITY: one that was raised leads to the frames it has passed, and those to
+    the body. If the body kept it, that circle would keep the body, its input and
+    what was read, until Python looks for circles.
+    """
+    for kind in (BodyTimeoutError, BodyTooLargeError):
+        if isinstance(err, kind):
+            return kind(str(err))
+    same = BodyError(str(err))
+    same.status_code = err.status_code
+    return same
+
+
 # States, see the top.
 _UNTOUCHED, _MEMORY, _STREAM, _CLOSED = range(4)
 _UNSET: Final[Any] = object()
@@ -734,7 +749,7 @@ class Body:
     def _is_in_memory(self) -> bool:
         """Tell how the body is read, after looking at it for the first time."""
         if self._error is not None:
-            raise self._error
+            raise _same_error(self._error)
         if self._state == _UNTOUCHED:
             self._open()
         return self._state == _MEMORY
@@ -807,10 +822,10 @@ class Body:
             raise
 
     def _note(self, err: BodyError) -> None:
-        if err is not self._error:
-            log.warning("Request body refused: %s", err)
+        if self._error is None:
+            log.warning("Request body refused: %s", str(err))
         if self._state != _MEMORY:
-            self._error = err
+            self._error = _same_error(err)
 
     # -- reading --------------------------------------------------------------
 

@@ -210,6 +210,15 @@ class Handler(BaseHTTPRequestHandler):
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
+    def finish(self) -> None:
+        """Close the files over the socket, also if the client has gone."""
+        try:
+            super().finish()
+        except (ConnectionError, TimeoutError):
+            pass  # what was left to be sent
+        finally:
+            self.rfile.close()
+
     def parse_request(self) -> bool:
         """Parse request line and headers; False if an error was sent instead.
 

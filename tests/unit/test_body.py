@@ -1,7 +1,10 @@
 """The body of a request: who reads what, how much of it, and what is refused."""
 
+import gc
 import json
 import logging
+import weakref
+from contextlib import suppress
 from io import BytesIO
 from itertools import product
 
@@ -683,6 +686,41 @@ def test_decoded_chunks_by_read_chunk():
     assert b"".join(got) == raw
     body = make(b"short", "", 5, environ=TERMINATED)
     assert [body.read_chunk(), body.read_chunk()] == [b"short", b""]
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(
+    ("content_type", "read"),
+    [
+        (JSON, lambda body: body.json()),
+        (FORM, lambda body: body.form()),
+        (MULTIPART, lambda body: body.form()),
+        (MULTIPART, lambda body: list(body.parts())),
+        ("", lambda body: body.read()),
+        ("", lambda body: body.input.read(99_999)),
+    ],
+)
+def test_memory_a_refused_body_is_freed_at_once(content_type, read, again):
+    """A circle of body, error and frames would keep it until it is collected."""
+    body = make(b"[1", content_type, 90_000)
+    gc.disable()
+    try:
+        for _ in range(1 + again):
+            with suppress(BodyError):
+                read(body)
+        server = weakref.ref(body.server)
+        del body
+        assert server() is None
+    finally:
+        gc.enable()
+
+
+def test_a_refused_body_is_logged_once_and_refused_again(caplog):
+    body = make(b"[1", JSON, 90_000)
+    for _ in range(2):
+        for one in ("json", "read", "input"):
+            assert access(one, body) == "400"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 @pytest.mark.parametrize(

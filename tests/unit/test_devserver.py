@@ -1,5 +1,6 @@
 """The development server on the wire: framing, closing, and what fails."""
 
+import io
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ from poorwsgi.devserver import (
     ChunkedBody,
     DevelopmentServer,
     FramingError,
+    Handler,
     listen,
 )
 from poorwsgi.response import Declined, FileObjResponse, GeneratorResponse
@@ -328,6 +330,19 @@ def test_a_client_that_leaves_leaves_no_trace(address, capfd):
     time.sleep(0.05)
     assert talk(address, get("/", "Connection: close")).endswith(b"hello")
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_connection_is_closed_whole_where_the_client_has_gone():
+    """What reads from the socket is closed as well, else it stays open."""
+
+    class Gone(io.BytesIO):
+        def flush(self):
+            raise BrokenPipeError
+
+    handler = Handler.__new__(Handler)
+    handler.wfile, handler.rfile = Gone(), io.BytesIO()
+    handler.finish()
+    assert handler.rfile.closed
 
 
 def test_threads_serve_at_the_same_time(address):
