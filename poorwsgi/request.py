@@ -419,7 +419,10 @@ class SimpleRequest:
             parse_host(value.strip()) if value else None
         )
         if host is None:
-            return self._environ.get("SERVER_NAME") or "", self.server_port
+            name = self._environ.get("SERVER_NAME") or ""
+            if ":" in name and "[" not in name:
+                name = f"[{name}]"  # an address, as the server is bound to it
+            return name, self.server_port
         return host[0], host[1] or self._scheme_port
 
     @property

@@ -306,6 +306,7 @@ def test_a_request_logs_errors(make, name, caplog):
         ),
         ({"HTTP_HOST": "[::1]:81"}, "/", "http://[::1]:81/"),
         ({"SERVER_NAME": "srv", "SERVER_PORT": "81"}, "/", "http://srv:81/"),
+        ({"SERVER_NAME": "::1", "SERVER_PORT": "81"}, "/", "http://[::1]:81/"),
         ({"HTTP_HOST": "a"}, "http://other/x", "http://other/x"),
         ({"HTTP_HOST": "a"}, "https://other/x", "https://other/x"),
         ({"HTTP_HOST": "a"}, "ftp://other/x", "ftp://other/x"),
