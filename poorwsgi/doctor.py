@@ -112,8 +112,10 @@ def read_reply(connection: socket.socket, method: str = "GET") -> Reply:
         line = file.readline(65536).decode("latin-1").strip()
     if not line.startswith("HTTP/"):
         raise NoReplyError("the connection was closed without an answer")
-    version, status, *reason = line.split(" ", 2)
-    reply = Reply(int(status), "".join(reason), version, [])
+    version, status, reason = (*line.split(" ", 2), "", "")[:3]
+    if not _is_number(status):
+        raise NoReplyError(f"{line[:60]!r} is no status line of HTTP")
+    reply = Reply(int(status), reason, version, [])
     while text := file.readline(65536).decode("latin-1").strip():
         name, _, value = text.partition(":")
         reply.headers.append((name, value.strip()))
@@ -129,12 +131,16 @@ def _read_body(file: object, reply: Reply, method: str) -> None:
         reply.body = read(1 << 16) if reply.get("Connection") == "close" else b""
     elif "chunked" in reply.get("Transfer-Encoding").lower():
         reply.is_whole = _read_chunks(file, reply)
-    elif length.isdigit():
+    elif _is_number(length):
         reply.body = read(min(int(length), _LIMIT))
         reply.is_whole = len(reply.body) == min(int(length), _LIMIT)
     else:
         reply.body = read(_LIMIT)
         reply.is_closed = True
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def _read_chunks(file: object, reply: Reply) -> bool:

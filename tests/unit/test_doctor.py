@@ -237,6 +237,14 @@ def test_a_server_that_fails_after_clients_left():
     assert "socket-timeout" in found.advice
 
 
+@pytest.mark.parametrize("line", ["HTTP/1.1 abc def", "HTTP/1.1", "HTTP/1.1 \xb2"])
+def test_a_status_that_is_no_number_is_no_answer(line):
+    with bad_server(lambda request: f"{line}\r\n\r\n".encode("latin-1")) as url:
+        (found,) = verdicts(url).values()
+    assert (found.probe, found.verdict) == ("answer", "fail")
+    assert f"{line!r} is no status line of HTTP" in found.seen
+
+
 def test_a_server_that_says_nothing_is_no_server():
     """A timeout and an empty answer are failures of their probe."""
     with bad_server(lambda data: b"") as url:
