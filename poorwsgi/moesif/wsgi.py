@@ -186,7 +186,7 @@ class _Response:
         if (
             type(iterable) in (list, tuple)
             and self._exchange.response_time
-            and (self.input is None or not self._may_read_rest(self.input))
+            and not (self.input and self.input.has_rest() and self._may_read())
         ):
             # PERF: a finished list goes as it is, and keeps its length.
             if self._copy is not None:
@@ -232,19 +232,19 @@ class _Response:
     def _end(self) -> None:
         if self._concluded:
             return
-        if self.input is not None and self._may_read_rest(self.input):
+        if self.input and self.input.has_rest() and self._may_read():
             self.input.read_rest()
         if not self._exchange.response_time:
             self._exchange.fail()  # the server has to make up an answer
         self._conclude()
 
-    def _may_read_rest(self, body: CopiedInput) -> bool:
-        """Tell whether to copy what the application left unread.
+    def _may_read(self) -> bool:
+        """Tell whether what the application left unread may be read now.
 
         SECURITY: who refuses a request does not wait for the rest of it, and is
         not made to: a client that sends it slowly would hold a worker.
         """
-        return body.has_rest() and (self._exchange.is_success() or is_at_hand(body))
+        return self._exchange.is_success() or is_at_hand(self.input)
 
     def _conclude(self) -> None:
         if not self._concluded:
@@ -364,6 +364,8 @@ def is_at_hand(stream: Any) -> bool:
     """Tell whether reading waits for nobody: a file, or something in memory."""
     while isinstance(stream, CopiedInput):
         stream = stream._stream
+    if type(stream).__module__ == "wsgiref.validate":
+        stream = stream.input
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except AttributeError:

@@ -384,7 +384,8 @@ def make_file():
     ],
     ids=["accepted", "in memory", "in a file"],
 )
-def test_the_rest_of_a_body_is_recorded(wrap, make, status):
+@pytest.mark.parametrize("valid", [False, True], ids=["", "under the validator"])
+def test_the_rest_of_a_body_is_recorded(wrap, make, status, valid):
     """Where the request was accepted, or nobody has to be waited for."""
 
     def application(environ, start_response):
@@ -395,7 +396,7 @@ def test_the_rest_of_a_body_is_recorded(wrap, make, status):
     for stream in make():
         environ = make_environ("POST", "/", CONTENT_LENGTH="3")
         environ["wsgi.input"] = stream
-        call_wsgi(one.middleware, environ, valid=False)
+        call_wsgi(one.middleware, environ, valid=valid)
     assert one.event()["request"]["body"] == [1]
 
 
