@@ -30,6 +30,8 @@ ADDRESS_HEADERS = (
 )
 
 MAX_TRANSACTION_ID = 200
+#: SECURITY: what is longer is no address, and would fill the memory of them.
+MAX_ENTRY = 100
 
 
 def transaction_id(given: str | None) -> str:
@@ -63,7 +65,7 @@ def client_address(
     for name in names:
         if name in headers:
             for entry in headers[name].split(","):
-                address = valid_address(entry)
+                address = valid_address(entry) if len(entry) < MAX_ENTRY else None
                 if address is not None:
                     return address
     return valid_address(peer) if peer else None

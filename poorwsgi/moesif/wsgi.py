@@ -434,7 +434,7 @@ class Names(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         name = key[5:].replace("_", "-").title() if key.startswith("HTTP_") else ""
-        if len(self) < 1000:
+        if len(self) < 1000 and len(key) < 100:
             self[key] = name
         return name
 

@@ -17,6 +17,7 @@ from poorwsgi.moesif.core import absolute_uri, fold, host_and_port, path_of
 from poorwsgi.moesif.identity import client_address, valid_address
 from poorwsgi.moesif.model import encode_event, timestamp
 from poorwsgi.moesif.settings import option_names, read_settings
+from poorwsgi.moesif.wsgi import Names
 
 # Settings
 
@@ -312,6 +313,25 @@ VALID = [
 @pytest.mark.parametrize(("text", "address"), VALID)
 def test_valid_address(text, address):
     assert valid_address(text) == address
+
+
+def test_what_is_too_long_for_an_address_is_not_remembered():
+    """Memory: a client may send another kilobyte with each request."""
+    before = valid_address.cache_info().misses
+    long = {"x-real-ip": "fe80::1%" + "a" * 1000}
+    assert client_address(long, ["x-real-ip"], "192.0.2.1") == "192.0.2.1"
+    assert valid_address.cache_info().misses <= before + 1  # that of the peer
+
+
+def test_names_of_headers_are_remembered_within_limits():
+    """Memory: clients make up names, and long ones."""
+    names = Names()
+    for number in range(1200):
+        assert names[f"HTTP_X_{number}"] == f"X-{number}"
+    assert len(names) == 1000
+    names.clear()
+    assert names["HTTP_" + "X" * 1000] == "X" + "x" * 999
+    assert not names
 
 
 def test_no_peer():
