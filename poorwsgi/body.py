@@ -724,7 +724,7 @@ class Body:
         codings: str | None = self._environ.get("HTTP_TRANSFER_ENCODING")
         if not codings:
             return False
-        return codings.lower().rpartition(",")[2].strip() == "chunked"
+        return codings.lower().rpartition(",")[2].strip(" \t") == "chunked"
 
     @property
     def is_json(self) -> bool:
@@ -741,8 +741,15 @@ class Body:
         """Tell whether the server's file ends with the body by itself."""
         return bool(self._environ.get("wsgi.input_terminated"))
 
-    def _is_raw_chunked(self) -> bool:
-        return self.is_chunked and not self._is_terminated()
+    def _is_coded(self) -> bool:
+        """Tell whether the chunks are still there, which the server leaves to us."""
+        if self._is_terminated():
+            return False
+        codings = self._environ["HTTP_TRANSFER_ENCODING"].strip(" \t")
+        if codings and not self.is_chunked:
+            # RFC 9112, 6.3: nobody can tell where such a body ends.
+            raise BodyError(f"Transfer-Encoding does not end in chunked: {codings!r}")
+        return self.is_chunked
 
     # -- opening --------------------------------------------------------------
 
@@ -764,7 +771,7 @@ class Body:
             )
         if file is None:
             self._state = _MEMORY
-        elif "HTTP_TRANSFER_ENCODING" in self._environ and self._is_raw_chunked():
+        elif "HTTP_TRANSFER_ENCODING" in self._environ and self._is_coded():
             self._open_chunks(file)
         elif isinstance(file, BytesIO) or self._is_short():
             self._load(file)

@@ -588,6 +588,25 @@ def test_coding_ignores_case(coding):
     assert body.read_chunk() == b"x"
 
 
+@pytest.mark.parametrize("coding", ["identity", "xchunked", "chunked, gzip"])
+@pytest.mark.parametrize("name", ["read", "input", "data", "json", "read_chunk"])
+def test_a_body_that_ends_nowhere_is_refused(coding, name):
+    """RFC 9112, 6.3; a server that has found its end may pass the header on."""
+    environ = {"HTTP_TRANSFER_ENCODING": coding}
+    body = make(b"[1]", JSON, -1, environ=environ)
+    assert access(name, body) == "400"
+    assert body.server.untouched()
+    environ["wsgi.input_terminated"] = True
+    body = make(b"[1]", JSON, -1, Server(b"[1]", behind=b""), environ)
+    assert access(name, body) in (b"[1]", [1], None)
+
+
+@pytest.mark.parametrize("coding", ["", " "])
+def test_an_empty_coding_is_none(coding):
+    environ = {"HTTP_TRANSFER_ENCODING": coding}
+    assert make(b"", JSON, -1, environ=environ).read() == b""
+
+
 BAD_CHUNKS = [
     b"",
     b"x\r\n",
