@@ -64,6 +64,7 @@ from poorwsgi.routing import (
     re_invalid_filter,
     wire_path,
 )
+from poorwsgi.signature import name_of, where
 from poorwsgi.state import (
     HTTP_BAD_REQUEST,
     HTTP_INTERNAL_SERVER_ERROR,
@@ -356,7 +357,7 @@ class Application(Registry, Generic[R]):
                 try:
                     value = hook(req, response)
                     if value is not response:
-                        response = self.to_response(value)
+                        response = self._response_of_hook(hook, value)
                 except Exception as err:
                     response = self._response_for_hook(req, hook, err)
             # PERF: nearly all that hooks see is HTML in memory, of which nothing
@@ -801,10 +802,22 @@ class Application(Registry, Generic[R]):
             try:
                 value = hook(req, response)
                 if value is not response:
-                    response = self.to_response(value)
+                    response = self._response_of_hook(hook, value)
             except Exception as err:
                 response = self._response_for_hook(req, hook, err)
         return response
+
+    def _response_of_hook(self, hook: Hook, value: Any) -> BaseResponse:
+        """Return the response for what an after-hook returned instead of its own."""
+        if value is None:
+            # COMPAT: PoorWSGI 2.8 answers so; hardly anybody means it.
+            log.warning(
+                "after-hook %r%s returned None, so the answer became 204 No Content; "
+                "end it with: return response",
+                name_of(hook),
+                where(hook),
+            )
+        return self.to_response(value)
 
     def _response_for_hook(self, req: Any, hook: Hook, err: Exception) -> BaseResponse:
         """Return the answer for what an after-hook raised."""
@@ -895,7 +908,7 @@ class Application(Registry, Generic[R]):
         for i in reversed(range(len(groups))):
             for hook in groups[i].after:
                 try:
-                    response = self.to_response(hook(req, response))
+                    response = self._response_of_hook(hook, hook(req, response))
                 except Exception as err:
                     if isinstance(err, ResponseError):
                         err.blame("after-hook", hook)

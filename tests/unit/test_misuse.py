@@ -81,6 +81,27 @@ def test_an_unusable_value_of_a_hook_names_the_hook(app, client):
     assert "change" in texts[0]
 
 
+@pytest.mark.parametrize("of_group", [False, True])
+def test_an_after_hook_that_forgets_to_return_is_named(app, client, of_group):
+    """PoorWSGI 2.8 sends 204 then, and says nothing."""
+    group = app.group("/group")
+    group.set_route("/", lambda req: "text")
+
+    def forgetful(req, response):
+        response.add_header("X-Own", "1")
+
+    if of_group:
+        group.after_response()(forgetful)
+    else:
+        app.add_after_response(forgetful)
+    answer = client.get("/group/")
+    assert (answer.status_code, answer.text) == (204, "")
+    (text,) = records(answer)
+    assert text.startswith("WARNING after-hook 'forgetful' (")
+    assert "test_misuse.py:" in text
+    assert "; end it with: return response" in text
+
+
 def test_an_unusable_value_of_a_state_handler_names_it(app, client):
     @app.http_state(404)
     def nothing_here(req):
