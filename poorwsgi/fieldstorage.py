@@ -1141,5 +1141,8 @@ class FieldCollector:
             if field.name == "_charset_":
                 # RFC 7578, 4.6: the charset of the texts behind it.
                 self._encoding = text_codec(content.decode("ascii", "replace").strip())
-            field._value = content.decode(self._encoding, self._errors)
+            # RFC 7578, 4.5: a text may say its own; some clients in Java always do.
+            charset = field.type_options.get("charset")
+            encoding = text_codec(charset) if charset else self._encoding
+            field._value = content.decode(encoding, self._errors)
             field._is_text = True

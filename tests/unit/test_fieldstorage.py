@@ -280,6 +280,24 @@ def test_charset_field_is_that_of_the_fields_behind_it():
         parse(part("_charset_", b"zip") + part("b", b"1"))
 
 
+def test_charset_of_a_part_is_that_of_its_text():
+    """RFC 7578, 4.5"""
+    latin = "\r\nContent-Type: text/plain; charset=ISO-8859-1"
+    form = parse(
+        part("a", "é".encode("latin-1"), extra=latin)
+        + part("b", "é".encode())
+        + part("_charset_", b"iso-8859-2")
+        + part("c", "é".encode("latin-1"), extra=latin)
+        + part("d", "é".encode(), extra="\r\nContent-Type: text/plain; charset=")
+        + part("f", "é".encode("latin-1"), "f.txt", latin)
+    )
+    assert [form.getvalue(name) for name in "abc"] == ["é", "é", "é"]
+    assert form.getvalue("d") == "é".encode().decode("iso-8859-2")
+    assert form.getvalue("f") == "é".encode("latin-1")
+    with pytest.raises(BodyError, match="charset"):
+        parse(part("a", b"1", extra="\r\nContent-Type: text/plain; charset=zip"))
+
+
 def test_a_character_is_whole_wherever_a_block_ends():
     """D69"""
     text = "ž" * BLOCK_SIZE
