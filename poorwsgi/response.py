@@ -47,6 +47,7 @@ from poorwsgi.state import (
     HTTP_OK,
     HTTP_PARTIAL_CONTENT,
     HTTP_RANGE_NOT_SATISFIABLE,
+    HTTP_RESET_CONTENT,
     REASONS,
 )
 
@@ -91,6 +92,7 @@ NOT_MODIFIED_ONE_OF_REQUIRED = {"Content-Location", "Date", "ETag", "Vary"}
 _NOT_MODIFIED_DENY = {name.lower() for name in NOT_MODIFIED_DENY}
 _NOT_MODIFIED_REQUIRED = {name.lower() for name in NOT_MODIFIED_ONE_OF_REQUIRED}
 _NO_CONTENT_DENY = {"content-type", "content-length"}
+_BODILESS = frozenset((HTTP_NO_CONTENT, HTTP_RESET_CONTENT, HTTP_NOT_MODIFIED))
 #: Names that a list without a table may hold, see `is_plain_header`.
 _PLAIN_NAMES = COMMON_NAMES - {"Content-Type", "Content-Length"}
 
@@ -480,6 +482,10 @@ class BaseResponse:
             pairs = not_modified_pairs(pairs)
         elif status == HTTP_NO_CONTENT or status < HTTP_OK:
             pairs = without(pairs, _NO_CONTENT_DENY)
+        elif status == HTTP_RESET_CONTENT:
+            # RFC 9110, 15.3.6: no content either, but its length has to be there.
+            pairs = without(pairs, ("content-length",))
+            self._add_content(pairs, 0)
         elif self._ranges and status == HTTP_OK:
             pairs = self._cut(pairs)
             self._add_content(pairs, None if self._slice else self._size())
@@ -540,7 +546,7 @@ class BaseResponse:
             raise
         body = self.__end_of_response__()
         status = self._status_code
-        if status in (HTTP_NO_CONTENT, HTTP_NOT_MODIFIED) or status < HTTP_OK:
+        if status in _BODILESS or status < HTTP_OK:
             close_body(body)
             return ()
         return body
@@ -637,7 +643,6 @@ def range_not_satisfiable(
 
 # -- bodies in memory ------------------------------------------------------
 
-_BODILESS = frozenset((HTTP_NO_CONTENT, HTTP_NOT_MODIFIED))
 #: What a class that is sent the short way has left alone.
 _SEAMS = ("__call__", "__start_response__", "_complete", "_add_content", "_size")
 

@@ -17,6 +17,7 @@ from poorwsgi import abort, redirect, state
 from poorwsgi import response as response_module
 from poorwsgi.headers import Headers, http_to_time
 from poorwsgi.response import (
+    HTML,
     NOT_MODIFIED_DENY,
     NOT_MODIFIED_ONE_OF_REQUIRED,
     BaseResponse,
@@ -353,6 +354,24 @@ def test_a_status_without_body_sends_none(status, caplog):
     _, headers, data = sent(response)
     assert data == b""
     assert headers == {"ETag": '"x"'}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **options: Response(b"body", HTML, **options),
+        lambda **options: FileObjResponse(io.BytesIO(b"body"), HTML, **options),
+        lambda **options: GeneratorResponse([b"body"], HTML, **options),
+        lambda **options: GeneratorResponse((b"x" for _ in "x"), HTML, **options),
+    ],
+)
+def test_a_205_has_no_content_and_says_so(make):
+    """RFC 9110, 15.3.6"""
+    expected = {"Content-Type": HTML, "Content-Length": "0"}
+    for headers in ((), {"Content-Length": "4"}):
+        response = make(headers=headers, status_code=205)
+        assert sent(response) == ("205 Reset Content", expected, b"")
+    assert sent(make(status_code=205))[2] == b""
 
 
 # -- ranges ----------------------------------------------------------------
@@ -1001,6 +1020,7 @@ STREAMS = {
         GeneratorResponse(source, content_length=10), [(2, 4)]
     ),
     "204": lambda source: GeneratorResponse(source, status_code=204),
+    "205": lambda source: GeneratorResponse(source, status_code=205),
     "304": lambda source: GeneratorResponse(
         source, headers={"ETag": '"1"'}, status_code=304
     ),
