@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from poorwsgi.moesif.core import (
+    BODILESS,
     PATH_SAFE,
     Pairs,
     Seen,
@@ -279,10 +280,8 @@ def may_have_body(scope: Scope) -> bool:
         return False
     if b"content-length" in headers:
         return bool(headers[b"content-length"] != b"0")
-    return b"transfer-encoding" in headers or scope["method"] not in _BODILESS
+    return b"transfer-encoding" in headers or scope["method"] not in BODILESS
 
-
-_BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE"))
 
 #: Turns of the event loop within which a message counts as being there. A server
 #: takes one, each middleware of Starlette in between some more.

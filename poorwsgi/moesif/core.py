@@ -50,6 +50,8 @@ Spelling = Callable[[str], str]
 #: Characters of a path that need no percent-encoding (RFC 3986, 3.3).
 PATH_SAFE = "/:@!$&'()*+,;="
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_.~/:@!$&'()*+,;=-]*)?")
+#: Methods whose requests have a body only if they say so.
+BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS", "TRACE"))
 #: Answers that end with their head (RFC 9110, 6.4.1), whatever a rule says.
 NO_CONTENT = frozenset((204, 304))
 #: What an event weighs in the queue beside its bodies; measured, rounded up.
@@ -124,9 +126,14 @@ class Exchange:
         self.failed = True
         self.answer(500, self.response_headers)
 
-    def is_success(self) -> bool:
-        """Tell whether the application has accepted the request."""
-        return 200 <= self.status < 300
+    def may_wait(self, method: str | None) -> bool:
+        """Tell whether the rest of the request's body may be waited for.
+
+        SECURITY: who refuses a request, or never looks for a body, as of GET, does
+        not wait for it, and is not made to: a client that sends it slowly would
+        hold a worker.
+        """
+        return 200 <= self.status < 300 and method not in BODILESS
 
     def has_body(self) -> bool:
         """Tell whether the response may carry a body (RFC 9110, 6.4.1)."""

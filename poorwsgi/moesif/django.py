@@ -143,7 +143,7 @@ class MoesifMiddleware(Service):
             response[TRANSACTION_HEADER] = exchange.transaction_id
         if not self.settings.log_body:
             return
-        read_rest(request, patient=exchange.is_success())
+        read_rest(request, patient=exchange.may_wait(request.method))
         if response.status_code == 500 and getattr(request, _FAILED, False):
             exchange.failed = True
         elif not response.streaming and request.method != "HEAD":

@@ -239,12 +239,9 @@ class _Response:
         self._conclude()
 
     def _may_read(self) -> bool:
-        """Tell whether what the application left unread may be read now.
-
-        SECURITY: who refuses a request does not wait for the rest of it, and is
-        not made to: a client that sends it slowly would hold a worker.
-        """
-        return self._exchange.is_success() or is_at_hand(self.input)
+        """Tell whether what the application left unread may be read now."""
+        method = self._environ.get("REQUEST_METHOD")
+        return self._exchange.may_wait(method) or is_at_hand(self.input)
 
     def _conclude(self) -> None:
         if not self._concluded:

@@ -353,8 +353,11 @@ class Socket(io.RawIOBase):
 
 
 @pytest.mark.parametrize("answer", [list, iter], ids=["list", "stream"])
-@pytest.mark.parametrize("status", ["302 Found", "401 Unauthorized", "500 Oops"])
-def test_who_refuses_a_request_does_not_wait_for_its_body(wrap, status, answer):
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("POST", "302 Found"), ("PUT", "401 No"), ("POST", "500 Oops"), ("GET", "200 OK")],
+)
+def test_nobody_waits_for_a_body_that_is_not_wanted(wrap, method, status, answer):
     """Slow body: a client that sends nothing more would hold a worker."""
 
     def application(environ, start_response):
@@ -362,7 +365,7 @@ def test_who_refuses_a_request_does_not_wait_for_its_body(wrap, status, answer):
         return answer([b"no"])
 
     one = wrap(application)
-    environ = make_environ("POST", "/", CONTENT_LENGTH="5")
+    environ = make_environ(method, "/", CONTENT_LENGTH="5")
     environ["wsgi.input"] = Socket()
     assert call_wsgi(one.middleware, environ, valid=False).body == b"no"
     assert "body" not in one.event()["request"]
