@@ -383,6 +383,8 @@ TYPE = ("Content-Type", "text/plain")
         no_start_but_body,
         answers("20 OK"),
         answers(headers=[]),
+        answers(headers=[("Content-Length", "0")], body=[b"x"]),
+        answers(headers=[("Content-Length", "0"), ("X-Bad", "a\nb")]),
         answers(headers=[TYPE, ("X-Bad", "a\nb")]),
         answers(body=["text"]),
         answers("204 No Content"),
@@ -395,6 +397,16 @@ def test_what_breaks_the_standard_is_an_assertion_error(application):
     """Each call is validated, whatever raise_errors says."""
     with pytest.raises(AssertionError):
         TestClient(application, raise_errors=False).get("/")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PROPFIND"])
+@pytest.mark.parametrize("status", ["202 Accepted", "404 Not Found"])
+def test_an_empty_answer_needs_no_type(method, status):
+    """The validator of the standard library is more than the standards here."""
+    application = answers(status, headers=[("Content-Length", "0")])
+    response = TestClient(application).request(method, "/")
+    assert response.status == status
+    assert response.headers.items() == [("Content-Length", "0")]
 
 
 def test_validation_can_be_switched_off():
