@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING, Any
 try:
     import pytest
 except ImportError as err:
-    raise ImportError(
-        "poorwsgi.pytest_plugin needs: pip install 'poorwsgi[test]'"
-    ) from err
+    raise ImportError("poorwsgi.pytest_plugin needs: pip install pytest") from err
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
