@@ -236,6 +236,9 @@ def check_basic(
             return f"Hello {req.user}"
     """
     check = verify.verify if isinstance(verify, PasswordFile) else verify
+    if not callable(check):
+        kind = type(verify).__name__  # its repr could hold passwords
+        raise TypeError(f"verify is a PasswordFile or a function, not {kind}")
     challenge = f'Basic realm={quote(realm)}, charset="UTF-8"'
 
     def decorate(fun: F) -> F:

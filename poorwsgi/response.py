@@ -1282,6 +1282,8 @@ def unusable(data: object, err: Exception | None = None) -> ResponseError:
         "<Headers|None>, <int>"
     )
     reason = f": {err!s:.200}" if err else ""
+    if callable(data):
+        reason = ", which is a function: does a decorator lack its parentheses?"
     error.add_note(f"No response can be made of {data!r:.200}{reason}")
     return error
 

@@ -938,6 +938,8 @@ class Application(Registry, Generic[R]):
         prefix = prefix.rstrip("/")
         if prefix and not prefix.startswith("/"):
             raise ValueError(f"A prefix starts with a slash: {prefix!r}")
+        if not callable(wsgi_app):
+            raise TypeError(f"mount takes a WSGI application, not {wsgi_app!r}")
 
         def mounted(req: Any, *_: Any) -> MountedResponse:
             return MountedResponse(wsgi_app, below(req._environ, prefix))

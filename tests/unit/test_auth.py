@@ -352,3 +352,9 @@ class TestTool:
         with pytest.raises(SystemExit):
             main([str(tmp_path / "users"), "joe"])
         assert "the password is missing" in capsys.readouterr().err
+
+
+def test_what_can_not_verify_is_refused_at_once():
+    """Not at the first log-in; the passwords in it are not shown."""
+    with pytest.raises(TypeError, match=r"a PasswordFile or a function, not dict$"):
+        check_basic("Zone", {"joe": "secret"})

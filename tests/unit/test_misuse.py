@@ -137,6 +137,7 @@ def test_make_response_says_what_it_was_given():
     ("value", "reason"),
     [
         (12345, "of 12345: 'int' object is not iterable"),
+        (make_response, "a function: does a decorator lack its parentheses?"),
         ({"now": date(2026, 1, 2)}, ": Object of type date is not JSON serializable"),
         (("text", "text/plain", 201), "of 'text': headers must be list, tuple, set or"),
         (("text", 200, {"X-Own": 5}), "of 'text': Header name/value must be of type"),
@@ -411,6 +412,11 @@ def test_a_regular_expression_that_is_none_names_the_rule(app, rule):
 
 
 # -- servers --------------------------------------------------------------------------
+
+
+def test_what_is_no_application_is_not_mounted(app):
+    with pytest.raises(TypeError, match="takes a WSGI application, not 'old'"):
+        app.mount("/old", "old")
 
 
 @pytest.mark.parametrize("path", ["/", "/int/5", "/none"])
