@@ -39,7 +39,8 @@ LOG_IN = """<form method="post"><input name="name" placeholder="name">
 def session_of(req):
     """Return the session of a request; an empty one if it has none."""
     https = "https" in (req.scheme, req.forwarded_proto)  # of the proxy, if any
-    session = PoorSession(req.secret_key, max_age=3600, secure=https)
+    settings = {"max_age": 3600, "secure": https, "same_site": "Lax"}
+    session = PoorSession(req.secret_key, **settings)
     try:
         session.load(req.cookies)
     except SessionError:
