@@ -1031,7 +1031,7 @@ class StrGeneratorResponse(GeneratorResponse):
         )
 
 
-class JSONGeneratorResponse(GeneratorResponse):
+class JSONGeneratorResponse(StrGeneratorResponse):
     """A JSON object of the keyword arguments, encoded while it is sent.
 
     Iterators and generators among the values become arrays.
@@ -1045,7 +1045,7 @@ class JSONGeneratorResponse(GeneratorResponse):
         **kwargs: Any,
     ):
         super().__init__(
-            started(encoded_blocks(json_pieces(kwargs))),
+            json_pieces(kwargs),
             content_type_with(charset, "application/json"),
             headers,
             status_code,
@@ -1089,14 +1089,14 @@ class EmptyResponse(NoContentResponse):
         super().__init__(None, status_code)
 
 
-class Declined(BaseResponse):
+class Declined(NoContentResponse):
     """No answer at all: *start_response* is not called.
 
     For handlers that have spoken to the client themselves (WebSockets).
     """
 
     def __init__(self, status_code: int = HTTP_OK):
-        super().__init__("", (), status_code)
+        super().__init__(None, status_code)
 
     @property
     def headers(self) -> Headers:
@@ -1153,7 +1153,7 @@ def safe_location(location: str) -> str:
     return quote(location, safe="!#$%&'()*+,/:;=?@[]~")
 
 
-class NotModifiedResponse(BaseResponse):
+class NotModifiedResponse(NoContentResponse):
     """304: what the client has is current.
 
     :param date: an HTTP date, seconds since the epoch, or a datetime
@@ -1167,7 +1167,7 @@ class NotModifiedResponse(BaseResponse):
         date: str | int | datetime | None = None,
         vary: str | None = None,
     ):
-        super().__init__("", () if headers is None else headers, HTTP_NOT_MODIFIED)
+        super().__init__(headers, HTTP_NOT_MODIFIED)
         if date is not None and not isinstance(date, str):
             if isinstance(date, (int, float)):
                 date = time_to_http(date)

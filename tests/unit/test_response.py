@@ -1108,6 +1108,14 @@ def test_what_can_not_be_sent_is_closed_once(start_response, ranges):
 # -- answers without a body ------------------------------------------------
 
 
+def test_hooks_can_tell_what_has_no_body_by_its_class():
+    """As in PoorWSGI 2.8.1: one class of them all."""
+    for response in (NotModifiedResponse(etag='"1"'), Declined()):
+        assert isinstance(response, NoContentResponse)
+    assert issubclass(EmptyResponse, NoContentResponse)
+    assert issubclass(JSONGeneratorResponse, StrGeneratorResponse)
+
+
 def test_a_default_204_has_no_headers_at_all():
     assert sent(NoContentResponse()) == ("204 No Content", {}, b"")
 
