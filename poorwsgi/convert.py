@@ -40,13 +40,14 @@ from poorwsgi.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeAlias
+    from typing import TypeAlias, TypeVar
 
     Choices: TypeAlias = list[tuple[Any, Any]]
-
-    Problems: TypeAlias = list["Problem"]
-    Parser: TypeAlias = Callable[[Any, str, Problems], Any]
+    Parser: TypeAlias = Callable[[Any, str, "Problems"], Any]
     Encoder: TypeAlias = Callable[[Any], Any]
+    #: What was made for types that may contain themselves, by the type.
+    Known: TypeAlias = dict[Any, Any]
+    M = TypeVar("M")
 
 
 class Problem(NamedTuple):
@@ -54,6 +55,22 @@ class Problem(NamedTuple):
 
     place: str
     message: str
+
+
+#: More would help nobody, and could be a multiple of what the client has sent.
+MAX_PROBLEMS = 100
+
+
+class Problems(list[Problem]):
+    """The problems of a value, and within a union what others made of its parts.
+
+    SECURITY: each member of a union looks at all that is below; without a memory
+    time would double with each level, and a thousand bytes take for ever.
+    """
+
+    def __init__(self, memory: dict[tuple[int, int], Any] | None = None):
+        super().__init__()
+        self.memory = memory
 
 
 # -- texts -------------------------------------------------------------------------
@@ -177,7 +194,11 @@ def _parse_texts(
     place: str,
     problems: Problems,
 ) -> Any:
-    values = [item([text], f"{place}/{i}", problems) for i, text in enumerate(texts)]
+    values = []
+    for i, text in enumerate(texts):
+        values.append(item([text], f"{place}/{i}", problems))
+        if len(problems) >= MAX_PROBLEMS:
+            break
     return check(make(values), place, problems)
 
 
@@ -217,7 +238,7 @@ def _scalar(hint: Any) -> Callable[[str], Any]:
 
 
 def _checked_scalar(scalar: Callable[[str], Any], check: Parser, text: str) -> Any:
-    problems: Problems = []
+    problems = Problems()
     value = check(scalar(text), "", problems)
     if problems:
         raise ValueError(problems[0].message)
@@ -297,30 +318,42 @@ def _check(
 # -- JSON values -------------------------------------------------------------------
 
 
-def value_parser(hint: Any) -> Parser:
+def shared(known: Known, hint: Any, make: Callable[[Any, Known], M]) -> M:
+    """Return what was made for a type before, so that no more is made than types."""
+    try:
+        made: M | None = known.get(hint)
+    except TypeError:  # no hash
+        return make(hint, known)
+    if made is None:
+        made = known[hint] = make(hint, known)
+    return made
+
+
+def value_parser(hint: Any, known: Known | None = None) -> Parser:
     """Return the parser of a JSON value."""
+    known = {} if known is None else known
     hint, notes = unwrapped(hint)
     check = checker(notes)
     if check is not _no_check:
-        return partial(_then, value_parser(hint), check)
+        return partial(_then, value_parser(hint, known), check)
     if plain := found_in(PLAIN, hint):
         return plain
     if text := found_in(TEXTS, hint):
         return partial(_parse_text, text)
     if members := members_of(hint):
-        return _union_parser(members)
+        return _union_parser(members, known)
     choices = choices_of(hint)
     if choices is not None:
         return partial(_parse_choice, choices)
     if is_alias(hint):
-        return AliasParser(hint)
+        return shared(known, hint, AliasParser)
     if is_pydantic(hint):
         return partial(_parse_pydantic, hint)
     if is_struct(hint):
         return partial(_parse_struct, hint)
     if is_object(hint):
-        return ObjectParser(hint)
-    return _container_parser(hint)
+        return shared(known, hint, ObjectParser)
+    return _container_parser(hint, known)
 
 
 def _then(first: Parser, second: Parser, value: Any, place: str, problems: Any) -> Any:
@@ -394,8 +427,8 @@ def _parse_choice(choices: Choices, value: Any, place: str, problems: Problems) 
         return refuse(str(err), place, problems)
 
 
-def _union_parser(members: tuple[Any, ...]) -> Parser:
-    parsers = [value_parser(one) for one in members if one is not type(None)]
+def _union_parser(members: tuple[Any, ...], known: Known) -> Parser:
+    parsers = [value_parser(one, known) for one in members if one is not type(None)]
     return partial(_parse_union, parsers, type(None) in members)
 
 
@@ -406,25 +439,44 @@ def _parse_union(
         return None
     if len(parsers) == 1:
         return parsers[0](value, place, problems)
+    memory, key = problems.memory, (id(parsers), id(value))
+    if memory is None or not isinstance(value, (dict, list)):
+        parsed = _first_right(parsers, value, place, memory or {})
+    elif key in memory:
+        parsed = memory[key]
+    else:
+        parsed = memory[key] = _first_right(parsers, value, place, memory)
+    if parsed is _NONE:
+        return refuse("is nothing that is allowed here", place, problems)
+    return parsed
+
+
+_NONE = object()
+
+
+def _first_right(
+    parsers: list[Parser], value: Any, place: str, memory: dict[tuple[int, int], Any]
+) -> Any:
+    """Return what the first parser makes of a value that finds no problem."""
     for parse in parsers:
-        found: Problems = []
+        found = Problems(memory)
         parsed = parse(value, place, found)
         if not found:
             return parsed
-    return refuse("is nothing that is allowed here", place, problems)
+    return _NONE
 
 
-def _container_parser(hint: Any) -> Parser:
+def _container_parser(hint: Any, known: Known) -> Parser:
     kind, args = get_origin(hint) or hint, get_args(hint)
     if kind is tuple and args and args[-1] is not ...:
-        return partial(_parse_tuple, [value_parser(one) for one in args])
+        return partial(_parse_tuple, [value_parser(one, known) for one in args])
     if kind is tuple or kind in SEQUENCES or kind in SETS:
         make: Any = kind if kind in (tuple, set, frozenset) else list
-        item = value_parser(args[0]) if args else _no_check
+        item = value_parser(args[0], known) if args else _no_check
         return partial(_parse_items, item, set if kind is abc.Set else make)
     if kind in MAPPINGS:
         name, value = args if len(args) == 2 else (str, Any)
-        return partial(_parse_mapping, _scalar(name), value_parser(value))
+        return partial(_parse_mapping, _scalar(name), value_parser(value, known))
     raise TypeError(f"no JSON value can be made to {hint!r}")
 
 
@@ -445,7 +497,11 @@ def _parse_items(
     if not isinstance(value, list):
         return refuse("is no array", place, problems)
     before = len(problems)
-    items = [item(one, f"{place}/{i}", problems) for i, one in enumerate(value)]
+    items = []
+    for i, one in enumerate(value):
+        items.append(item(one, f"{place}/{i}", problems))
+        if len(problems) >= MAX_PROBLEMS:
+            break
     if len(problems) > before:
         return None
     try:
@@ -473,6 +529,8 @@ def _parse_mapping(
             found[name(text)] = item(one, inner, problems)
         except ValueError as err:
             refuse(f"has a name that {err}", inner, problems)
+        if len(problems) >= MAX_PROBLEMS:
+            break
     return found
 
 
@@ -488,22 +546,24 @@ def _escaped(name: str) -> str:
 class AliasParser:
     """The parser of an alias that contains itself, made on first use."""
 
-    def __init__(self, alias: Any):
+    def __init__(self, alias: Any, known: Known):
         self._alias = alias
+        self._known = known
         self._parse: Parser | None = None
 
     def __call__(self, value: Any, place: str, problems: Problems) -> Any:
         if self._parse is None:
-            self._parse = value_parser(value_of(self._alias))
+            self._parse = value_parser(value_of(self._alias), self._known)
         return self._parse(value, place, problems)
 
 
 class ObjectParser:
     """The parser of a dataclass or a TypedDict; names it lacks are ignored."""
 
-    def __init__(self, hint: Any):
+    def __init__(self, hint: Any, known: Known):
         self.make = hint
         self._hint = hint
+        self._known = known
         # Made on first use, since a type may contain itself.
         self._fields: list[tuple[str, Parser, bool]] | None = None
 
@@ -533,7 +593,7 @@ class ObjectParser:
             if field.is_read_only:
                 continue
             try:
-                parse = value_parser(field.hint)
+                parse = value_parser(field.hint, self._known)
             except TypeError as err:
                 raise TypeError(f"member {field.name!r}: {err}") from err
             fields.append((field.name, parse, field.default is MISSING))
@@ -563,24 +623,25 @@ def _parse_struct(struct: Any, value: Any, place: str, problems: Problems) -> An
 # -- back to JSON ------------------------------------------------------------------
 
 
-def encoder(hint: Any) -> Encoder:
+def encoder(hint: Any, known: Known | None = None) -> Encoder:
     """Return what makes a JSON value of a result, as its annotation says.
 
     Of an object only those members are shown that the annotation has: a
     subclass with more of them does not leak.
     """
+    known = {} if known is None else known
     hint = unwrapped(hint)[0]
     if members := members_of(hint):
-        return partial(_encode_union, [(one, encoder(one)) for one in members])
+        return partial(_encode_union, [(one, encoder(one, known)) for one in members])
     if is_pydantic(hint):
         return partial(_encode_pydantic, hint)
     if is_object(hint) and not is_struct(hint):
-        return ObjectEncoder(hint)
+        return shared(known, hint, ObjectEncoder)
     kind, args = get_origin(hint) or hint, get_args(hint)
     if args and (kind in SEQUENCES or kind in SETS or args[-1:] == (...,)):
-        return partial(_encode_items, encoder(args[0]))
+        return partial(_encode_items, encoder(args[0], known))
     if len(args) == 2 and kind in MAPPINGS:
-        return partial(_encode_mapping, encoder(args[1]))
+        return partial(_encode_mapping, encoder(args[1], known))
     return to_json
 
 
@@ -610,15 +671,18 @@ def _encode_pydantic(model: Any, value: Any) -> Any:
 class ObjectEncoder:
     """Shows the members of a dataclass or a TypedDict that its hint names."""
 
-    def __init__(self, hint: Any):
+    def __init__(self, hint: Any, known: Known):
         self._hint = hint
+        self._known = known
         self._fields: list[tuple[str, Encoder]] | None = None
 
     def __call__(self, value: Any) -> Any:
         if self._fields is None:
             fields = fields_of(self._hint)
             self._fields = [
-                (one.name, encoder(one.hint)) for one in fields if not one.is_write_only
+                (one.name, encoder(one.hint, self._known))
+                for one in fields
+                if not one.is_write_only
             ]
         if isinstance(value, dict):
             return {n: encode(value[n]) for n, encode in self._fields if n in value}

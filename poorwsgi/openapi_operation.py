@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from poorwsgi.convert import MAX_PROBLEMS
 from poorwsgi.openapi_document import Schemas20, components_of, resolved
 from poorwsgi.response import Response
 from poorwsgi.typed import form_of, has_body, is_json, json_body, query_of
@@ -20,8 +22,17 @@ from poorwsgi.typed import form_of, has_body, is_json, json_body, query_of
 try:
     # Compiled, ten times as fast: pip install 'poorwsgi[openapi-fast]'
     from jsonschema_rs import Draft202012Validator as _Validator
+    from jsonschema_rs import ValidationError
 
     compile_schema = partial(_Validator, validate_formats=True)
+
+    def first_error(validator: Any, value: Any) -> Iterator[Any]:
+        """Yield the first error; `iter_errors` would find all of them first."""
+        try:
+            validator.validate(value)
+        except ValidationError as err:
+            yield err
+
 except ImportError:
     try:
         from jsonschema import Draft202012Validator
@@ -32,6 +43,11 @@ except ImportError:
     compile_schema = partial(
         Draft202012Validator, format_checker=Draft202012Validator.FORMAT_CHECKER
     )
+
+    def first_error(validator: Any, value: Any) -> Iterator[Any]:
+        """Yield the first error."""
+        return islice(validator.iter_errors(value), 1)
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,6 +107,9 @@ class Checker:
     def __init__(self, schemas: Schemas20, schema: Any):
         whole = schemas.whole(schema)
         self._validator = None if whole in ({}, True) else compile_schema(whole)
+        text = json.dumps(whole)
+        has_union = '"anyOf"' in text or '"oneOf"' in text
+        self._may_branch = has_union and '"$ref"' in text
 
     def is_valid(self, value: Any) -> bool:
         """Tell whether a value is what the schema says."""
@@ -102,16 +121,53 @@ class Checker:
             return False
 
     def problems(self, value: Any, place: str, name: str) -> list[Problem]:
-        """Return what is wrong with a value."""
+        """Return what is wrong with a value, the first `MAX_PROBLEMS` of it."""
         if self.is_valid(value):
             return []
+        is_large, is_deep = extent(value)
+        if is_deep and self._may_branch:
+            return [problem(place, name, "is too deep to say what is wrong with it")]
+        find = first_error if is_large else all_errors
         try:
             return [
                 problem(place, name + _pointer(error), str(error.message)[:300])
-                for error in self._validator.iter_errors(value)  # type: ignore[union-attr]
+                for error in islice(find(self._validator, value), MAX_PROBLEMS)
             ]
         except ValueError as err:
             return [problem(place, name, str(err)[:300])]
+
+
+def all_errors(validator: Any, value: Any) -> Iterator[Any]:
+    """Return all errors."""
+    errors: Iterator[Any] = validator.iter_errors(value)
+    return errors
+
+
+#: SECURITY: to list all that is wrong with a large value takes a multiple of its
+#: memory. With unions whose members contain the union it takes, for each level,
+#: a multiple of the time.
+_MOST_PARTS, _DEEPEST = 10_000, 6
+
+
+def extent(value: Any) -> tuple[bool, bool]:
+    """Tell whether a value is large, and whether it is (or may be) deep.
+
+    >>> extent([[1], {"a": 2}]), extent([[[[[[[]]]]]]]), extent([0] * 20_000)
+    ((False, False), (False, True), (True, True))
+    """
+    parts, rest = 0, [(value, 1)]
+    is_deep = False
+    while rest:
+        one, depth = rest.pop()
+        if not isinstance(one, (dict, list)):
+            continue
+        is_deep = is_deep or depth > _DEEPEST
+        parts += len(one)
+        if parts > _MOST_PARTS:
+            return True, True
+        inner = one.values() if isinstance(one, dict) else one
+        rest += [(item, depth + 1) for item in inner]
+    return False, is_deep
 
 
 def _pointer(error: Any) -> str:

@@ -20,6 +20,7 @@ from poorwsgi.body import loads_json
 from poorwsgi.convert import (
     ObjectParser,
     Problem,
+    Problems,
     encoder,
     text_parser,
     value_parser,
@@ -244,7 +245,7 @@ class Plan:
                 if parameter.is_required:
                     _note(problems, parameter, [Problem("", "is missing")])
                 continue
-            found: list[Problem] = []
+            found = Problems()
             value = parameter.parse(raw[0], "", found)
             values[parameter.argument] = value
             if found:

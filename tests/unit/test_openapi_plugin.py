@@ -576,6 +576,60 @@ def test_answers_of_the_plugin_itself_are_not_looked_at(app, seen, caplog):
     assert caplog.records == []
 
 
+# -- hostile values ------------------------------------------------------------------
+
+
+def tagged(kind):
+    return {
+        "type": "object",
+        "required": ["kind", "left"],
+        "properties": {"kind": {"const": kind}, "left": EXPRESSION},
+    }
+
+
+EXPRESSION = {"$ref": "#/components/schemas/Expression"}
+EXPRESSIONS = {
+    "Expression": {
+        "anyOf": [
+            {"$ref": "#/components/schemas/Plus"},
+            {"$ref": "#/components/schemas/Times"},
+            {"type": "integer"},
+        ]
+    },
+    "Plus": tagged("plus"),
+    "Times": tagged("times"),
+}
+
+
+@pytest.mark.skipif(
+    sys.modules.get("jsonschema_rs", 1) is None, reason="jsonschema takes for ever"
+)
+def test_what_is_wrong_deep_in_unions_is_not_searched_for(app, seen):
+    """To list it takes twice the time for each level: 30 of them took for ever."""
+    more = {"components": {"schemas": EXPRESSIONS}}
+    OpenAPIPlugin(app, document(body(EXPRESSION), **more))
+    value, good = "bad", 1
+    for _ in range(30):
+        value = {"kind": "times", "left": value}
+        good = {"kind": "times", "left": good}
+    client = TestClient(app)
+    assert client.post("/x", json=good).status_code == 200
+    ((_, _, message),) = problems(client.post("/x", json=value))
+    assert message == "is too deep to say what is wrong with it"
+    shallow = {"kind": "times", "left": "bad"}
+    ((_, _, message),) = problems(client.post("/x", json=shallow))
+    assert "not valid under any of the" in message
+
+
+@pytest.mark.parametrize(("count", "told"), [(500, 100), (20_000, 1)])
+def test_so_many_problems_are_told_and_no_more(app, seen, count, told):
+    """A body must not be answered by one twenty times as large."""
+    OpenAPIPlugin(app, document(body(NUMBERS)))
+    found = problems(TestClient(app).post("/x", json=["x"] * count))
+    assert len(found) == told
+    assert found[0][:2] == ("body", "/0")
+
+
 # -- documents -------------------------------------------------------------------------
 
 
