@@ -416,7 +416,7 @@ class SimpleRequest:
         """Host and port of the Host header, else of the server."""
         value = self._environ.get("HTTP_HOST")
         host = self.app._hosts.get(value) or (
-            parse_host(value.strip()) if value else None
+            parse_host(value.strip(" \t")) if value else None
         )
         if host is None:
             name = self._environ.get("SERVER_NAME") or ""
@@ -786,7 +786,7 @@ class Request(SimpleRequest):
     def is_chunked(self) -> bool:
         """True if the body comes in chunks (RFC 9112, 7.1)."""
         coding: str = self._environ.get("HTTP_TRANSFER_ENCODING") or ""
-        return coding.split(",")[-1].strip().lower() == "chunked"
+        return coding.split(",")[-1].strip(" \t").lower() == "chunked"
 
     @property
     def is_chunked_request(self) -> bool:

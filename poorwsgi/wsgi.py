@@ -402,7 +402,7 @@ class Application(Registry, Generic[R]):
 
     def _check_host(self, value: str | None) -> None:
         """Remember a good Host, refuse a bad one (RFC 9112, 3.2)."""
-        host = parse_host((value or "").strip())
+        host = parse_host((value or "").strip(" \t"))
         allowed = self.allowed_hosts
         if host is None:
             raise HTTPException(HTTP_BAD_REQUEST, error="Invalid Host header")
