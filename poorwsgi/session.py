@@ -62,7 +62,9 @@ def key_list(secret: SecretKey | None) -> tuple[bytes, ...]:
         raise TypeError(f"secret key must be str, bytes or a list of them, not {kind}")
     keys = tuple(as_bytes(key) for key in secret)
     if not keys or not all(keys):
-        raise SessionError("poor_SecretKey is not set!")
+        raise SessionError(
+            "poor_SecretKey is not set! Give the secret key, or set app.secret_key"
+        )
     return keys
 
 
