@@ -128,7 +128,8 @@ try:
     importlib.import_module({name!r})
 except ImportError as error:
     text = str(error)
-    assert "pip install 'poorwsgi[" in text or "pip install django" in text, text
+    commands = ("pip install 'poorwsgi[", "pip install django", "pip install pytest")
+    assert any(command in text for command in commands), text
 """
     python(program)
 
