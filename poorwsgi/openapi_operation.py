@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextvars import ContextVar
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,7 @@ try:
     from jsonschema_rs import ValidationError
 
     compile_schema = partial(_Validator, validate_formats=True)
+    has_value: Any = _Validator.is_valid
 
     def first_error(validator: Any, value: Any) -> Iterator[Any]:
         """Yield the first error; `iter_errors` would find all of them first."""
@@ -36,13 +38,45 @@ try:
 except ImportError:
     try:
         from jsonschema import Draft202012Validator
+        from jsonschema import ValidationError as _Refused
+        from jsonschema.validators import extend
     except ImportError as err:
         raise ImportError(
             "OpenAPIPlugin needs: pip install 'poorwsgi[openapi]'"
         ) from err
+    #: What references have been found to allow, while one value is looked at.
+    _memory: ContextVar[dict[Any, bool] | None] = ContextVar("_memory", default=None)
+    _follow: Any = Draft202012Validator.VALIDATORS["$ref"]
+
+    def _reference(validator: Any, ref: str, value: Any, schema: Any) -> Iterator[Any]:
+        """Yield errors; with a memory only whether there is one.
+
+        SECURITY: or unions that contain themselves take twice the time for each
+        level of a value.
+        """
+        memory = _memory.get()
+        if memory is None or not isinstance(value, (dict, list)):
+            yield from _follow(validator, ref, value, schema)
+            return
+        key = (ref, id(value))
+        if key not in memory:
+            errors = _follow(validator, ref, value, schema) or ()
+            memory[key] = next(iter(errors), None) is None
+        if not memory[key]:
+            yield _Refused("is not what the reference says")
+
     compile_schema = partial(
-        Draft202012Validator, format_checker=Draft202012Validator.FORMAT_CHECKER
+        extend(Draft202012Validator, {"$ref": _reference}),
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
     )
+
+    def has_value(validator: Any, value: Any) -> bool:
+        """Return True if a schema allows a value."""
+        token = _memory.set({})
+        try:
+            return bool(validator.is_valid(value))
+        finally:
+            _memory.reset(token)
 
     def first_error(validator: Any, value: Any) -> Iterator[Any]:
         """Yield the first error."""
@@ -116,7 +150,7 @@ class Checker:
         if self._validator is None:
             return True
         try:
-            return bool(self._validator.is_valid(value))
+            return bool(has_value(self._validator, value))
         except ValueError:  # half a surrogate pair, which no JSON text has
             return False
 

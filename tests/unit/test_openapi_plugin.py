@@ -601,9 +601,6 @@ EXPRESSIONS = {
 }
 
 
-@pytest.mark.skipif(
-    sys.modules.get("jsonschema_rs", 1) is None, reason="jsonschema takes for ever"
-)
 def test_what_is_wrong_deep_in_unions_is_not_searched_for(app, seen):
     """To list it takes twice the time for each level: 30 of them took for ever."""
     more = {"components": {"schemas": EXPRESSIONS}}
