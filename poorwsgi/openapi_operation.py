@@ -26,7 +26,10 @@ try:
     from jsonschema_rs import ValidationError
 
     compile_schema = partial(_Validator, validate_formats=True)
-    has_value: Any = _Validator.is_valid
+
+    def allows(validator: Any, value: Any) -> bool:
+        """Return True if a schema allows a value."""
+        return bool(validator.is_valid(value))
 
     def first_error(validator: Any, value: Any) -> Iterator[Any]:
         """Yield the first error; `iter_errors` would find all of them first."""
@@ -70,7 +73,7 @@ except ImportError:
         format_checker=Draft202012Validator.FORMAT_CHECKER,
     )
 
-    def has_value(validator: Any, value: Any) -> bool:
+    def allows(validator: Any, value: Any) -> bool:
         """Return True if a schema allows a value."""
         token = _memory.set({})
         try:
@@ -150,7 +153,7 @@ class Checker:
         if self._validator is None:
             return True
         try:
-            return bool(has_value(self._validator, value))
+            return allows(self._validator, value)
         except ValueError:  # half a surrogate pair, which no JSON text has
             return False
 

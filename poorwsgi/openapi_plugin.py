@@ -30,7 +30,7 @@ from poorwsgi.typed import problem_error
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from poorwsgi.request import Request
     from poorwsgi.response import BaseResponse
@@ -52,7 +52,7 @@ class AnswerError(RuntimeError):
 
 
 @contextmanager
-def understanding(place: str) -> Iterator[None]:
+def understanding(place: str) -> Generator[None, None, None]:
     """Say where a document is not what OpenAPI says."""
     try:
         yield
