@@ -1076,9 +1076,10 @@ def accepting(handler: Handler, req: Any, kwargs: dict[str, Any]) -> Any:
             return handler(req, **kwargs)
         if all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters):
             break
-        if not hasattr(inner, "__wrapped__"):
+        wrapped = getattr(inner, "__wrapped__", None)
+        if wrapped is None:
             return handler(req, **kwargs)
-        inner = inner.__wrapped__  # a decorator that hands on what it gets
+        inner = wrapped  # a decorator that hands on what it gets
     names = {
         parameter.name
         for parameter in parameters
