@@ -50,9 +50,9 @@ _PLAIN_PART = compile(
     rb"\r\nContent-Type: ([A-LN-Za-ln-z][A-Za-z0-9.+/-]*)\r\n\r\n)"
 ).match
 _TOKEN = compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Alternatives that begin differently: no backtracking worth the name.
+# Possessive, so a quote that is never closed is not looked for twice.
 _PARAMETER = compile(
-    r';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;]*))', DOTALL
+    r';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]++|\\.)*+)"|([^;]*))', DOTALL
 )
 _QUOTED_PAIR = compile(r'\\(["\\])')
 _EXTENDED = compile(r"([\w-]+)'[\w-]*'(.*)", ASCII | DOTALL)
