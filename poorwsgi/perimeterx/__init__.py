@@ -18,7 +18,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod, finalize
 
-from poorwsgi.background import begin_exit
+from poorwsgi.background import begin_exit, call_at_end_of_child
 from poorwsgi.perimeterx import risk
 from poorwsgi.perimeterx.activities import block_activity, page_activity
 from poorwsgi.perimeterx.blocking import block_answer
@@ -77,9 +77,9 @@ class PerimeterX:
 
     def _start(self) -> None:
         self._context = context_for(self.config)
-        self._worker().sender.start()
         self._at_exit = ExitCall(WeakMethod(self.close))
         atexit.register(self._at_exit)
+        self._worker().sender.start()
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -230,6 +230,7 @@ class PerimeterX:
         # Whoever lets go of this object needs no close(): the thread sends
         # what waits and ends.
         finalize(self, worker.sender.retire).atexit = False
+        call_at_end_of_child(self._at_exit)
         for pid, old in inherited:
             self._workers.pop(pid, None)
             old.drop_inherited()

@@ -185,6 +185,26 @@ def test_what_waits_is_sent_at_exit(fake):
     assert len(fake.telemetry) == 1
 
 
+def test_what_waits_is_sent_at_the_end_of_a_child_of_multiprocessing(fake):
+    """It was forked, and skips Python's exit functions."""
+    run(
+        """
+        import sys, json
+        from multiprocessing import get_context
+        from perimeterx_site import Site
+        from fake_perimeterx import v3
+        site = Site(json.loads(sys.argv[1]))
+        def visit():
+            site.get(HTTP_COOKIE=f"_px3={v3()}")
+        child = get_context("fork").Process(target=visit)
+        child.start()
+        child.join()
+        """,
+        __import__("json").dumps(fake.options(max_buffer_len=100)),
+    )
+    assert len(fake.activities) == 1
+
+
 def test_exit_is_bounded_when_the_service_is_dead(fake):
     fake.mode, fake.delay = "slow", 60
     run(
