@@ -117,6 +117,18 @@ def _names(_: Settings, value: Iterable[str] | str | None) -> tuple[str, ...] | 
     return tuple(value)
 
 
+def _proxies(
+    app: Settings, value: Iterable[str] | str | None
+) -> tuple[str, ...] | None:
+    """Return addresses; a network would never be one, and trust nobody."""
+    names = _names(app, value)
+    for name in names or ():
+        _, slash, bits = name.partition("/")
+        if slash and bits.isdigit():
+            raise ValueError(f"trusted_proxies are single addresses, not {name!r}")
+    return names
+
+
 def _hosts(app: Settings, value: Iterable[str] | str | None) -> tuple[str, ...] | None:
     """Return names of hosts in the form they are compared in."""
     names = _names(app, value)
@@ -271,7 +283,7 @@ class Settings:
     # -- who asks, and for whom --------------------------------------------
     trusted_proxies = Option(
         None,
-        _names,
+        _proxies,
         "Addresses whose X-Forwarded-* and Forwarded headers count. None: those of "
         "anybody, as PoorWSGI 2.8 does; (): nobody's.",
     )

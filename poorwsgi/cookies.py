@@ -326,6 +326,7 @@ def render_cookie(
     `parse_cookies` gives it back; control characters are refused.
 
     :raises ValueError: a browser would refuse the cookie, or read another one.
+    :raises TypeError: *value* is no text.
     """
     attributes = static_attributes(
         name, max_age, domain, path, secure, http_only, same_site, partitioned
@@ -345,7 +346,7 @@ def cookie_field(
     """
     if "expires" in attributes:
         return "Set-Cookie", render_cookie(name, value, **attributes)
-    if not (value.isalnum() and value.isascii()):
+    if type(value) is not str or not (value.isalnum() and value.isascii()):
         value = quote_value(value)
     return "Set-Cookie", f"{name}={value}{_given_attributes(name, **attributes)}"
 
@@ -463,6 +464,8 @@ def quote_value(value: str) -> str:
 
     Quoting is that of `http.cookies` (octal escapes), over the UTF-8 bytes.
     """
+    if type(value) is not str and not isinstance(value, str):
+        raise TypeError(f"a cookie value has to be str, not {value!r:.80}")
     # PERF: words need no regular expression; 1,600 instructions, not 2,800.
     if (value.isalnum() and value.isascii()) or _PLAIN_VALUE.fullmatch(value):
         return value

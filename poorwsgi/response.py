@@ -366,6 +366,7 @@ class BaseResponse:
         .. versionadded:: 3.0
 
         :raises ValueError: a browser would refuse the cookie, or read another one.
+        :raises TypeError: *value* is no text.
         """
         field = _cookie_field(name, value, attributes)
         if type(self._headers) is list:

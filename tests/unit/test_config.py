@@ -94,6 +94,7 @@ def test_a_limit_can_not_be_negative(app, name):
         ("data_size", "many", "takes a number, not 'many'"),
         ("max_body_size", "1 MB", "takes a number, not '1 MB'"),
         ("keep_blank_values", "yes", "yes"),
+        ("trusted_proxies", ["::1", "10.0.0.0/8"], "addresses, not '10.0.0.0/8'"),
     ],
 )
 def test_a_wrong_value_is_refused_and_nothing_is_stored(app, name, value, message):

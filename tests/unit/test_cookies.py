@@ -342,3 +342,11 @@ class TestResponse:
         with pytest.raises(ValueError, match="control character"):
             response.set_cookie("a", value)
         assert self.cookies_of(response) == ()
+
+    @pytest.mark.parametrize("value", [b"word", b"a b", 5, None])
+    def test_value_is_text(self, value):
+        """What is no text would be sent as Python shows it."""
+        with pytest.raises(TypeError, match="a cookie value has to be str, not"):
+            Response("x").set_cookie("a", value)
+        with pytest.raises(TypeError, match="a cookie value has to be str, not"):
+            render_cookie("a", value, expires=5)
