@@ -237,11 +237,14 @@ def test_an_unknown_user_takes_the_steps_of_a_known_one(world):
             'response="[0-9a-f]{4}', 'response="0000', header
         )
         counts = []
+        gc.collect()
+        gc.disable()  # what other tests left may run code when it goes away
         sys.setprofile(lambda frame, event, arg: counts.append(event))
         try:
             assert call(world, environ).status == 401
         finally:
             sys.setprofile(None)
+            gc.enable()
         return counts.count("call"), counts.count("c_call")
 
     steps("joe")
