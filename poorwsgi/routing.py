@@ -8,7 +8,6 @@ happens when there is none, is decided in wsgi.
 from __future__ import annotations
 
 import re
-from math import inf
 from operator import attrgetter, itemgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -317,10 +316,14 @@ def negative_int(text: str) -> int:
     raise ValueError(f"{text!r} is no integer")
 
 
+#: Not that of `math`, which is a file to load: 0.3 ms.
+INFINITY = float("inf")
+
+
 def finite_float(text: str) -> float:
     """Return the number of a text; ValueError if its digits are too many for one."""
     value = float(text)
-    if value in (inf, -inf) and any(map(str.isdigit, text)):
+    if value in (INFINITY, -INFINITY) and any(map(str.isdigit, text)):
         raise ValueError(f"{text!r} is too large")
     return value
 
